@@ -1,0 +1,1 @@
+"""Reads result folders; draws and tabulates what was already measured."""

@@ -1,0 +1,91 @@
+// hybridgen run: the experiment on this machine.
+#include "cli/command.hpp"
+#include "cli/experiment_options.hpp"
+#include "cli/finish_run.hpp"
+#include "cli/host_model_loader.hpp"
+#include "cli/progress.hpp"
+#include "cli/real_executors.hpp"
+#include "cli/tokenizer.hpp"
+#include "core/driver/driver.hpp"
+#include "core/residency/fits.hpp"
+#include "formats/sha256.hpp"
+
+namespace hybridgen::cli {
+namespace {
+
+constexpr const char* kUsage =
+    "hybridgen run EXPERIMENT.yaml: run an experiment on this machine, on a real model.\n\n"
+    "The platform must be one this machine can play: `hybridgen calibrate` writes it. Where there is no GPU, "
+    "a pinned\n"
+    "thread group with memory of its own plays the device, and copies are real copies. `hybridgen list "
+    "executors` says\nwhat this machine has.\n\n"
+    "  hybridgen run configs/demo/hybridgen.yaml --out results/real\n"
+    "  hybridgen run configs/demo/hybridgen.yaml --set workload.prompt_tokens=4096 --set repeat=1\n";
+
+// Request i gets the i-th stretch of prompt_tokens tokens of the file.
+TokenFeed feed_of(const LoadedExperiment& loaded) {
+  const Experiment& experiment = loaded.experiment;
+  const std::vector<std::int32_t> ids =
+      read_prompt(experiment.prompt_file, loaded.model, experiment.batch * experiment.prompt_tokens);
+  TokenFeed feed;
+  for (int i = 0; i < experiment.batch; ++i) {
+    const auto first = ids.begin() + i * experiment.prompt_tokens;
+    feed.prompts.emplace_back(first, first + experiment.prompt_tokens);
+  }
+  feed.end_tokens = loaded.model.end_tokens;
+  return feed;
+}
+
+}  // namespace
+
+int run_command(const std::vector<std::string>& arguments) {
+  ExperimentOptions options;
+  boost::program_options::options_description description("options");
+  options.add_to(description);
+  std::string executor_name = "host";
+  description.add_options()("executor", boost::program_options::value(&executor_name),
+                            "host (the default) or cuda");
+  if (!parse(arguments, kUsage, description, {{"EXPERIMENT.yaml", &options.file}})) return 0;
+  check_executor(executor_name);
+  const LoadedExperiment loaded = load(options);
+  if (!options.out.empty()) check_out_folder(options.out, options.force);
+  const Experiment& experiment = loaded.experiment;
+  const std::shared_ptr<const HostModel> model = load_host_model(loaded.model);
+  const TokenFeed feed = feed_of(loaded);
+
+  ResultHeader header;
+  header.executor = executor_name;
+  header.outcome_source = "kernels";
+  std::vector<Timeline> timelines;
+  std::vector<std::int32_t> generated;
+  Progress progress(experiment.composition.preset);
+  for (int repeat = 0; repeat < experiment.repeat; ++repeat) {
+    const WorkloadShape workload = experiment.workload();
+    Policy policy(experiment.composition,
+                  {loaded.platform.machine, loaded.model.shape, experiment.kv_dtype, experiment.params},
+                  workload);
+    check_fits(loaded.platform.machine, policy.memory_plan());
+    const std::unique_ptr<RealExecutor> executor = make_executor(
+        executor_name, loaded.platform.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
+    Driver driver(loaded.platform.machine, loaded.model.shape, workload, policy, *executor);
+    timelines.push_back(driver.run([&](const StepEvent& step) {
+      progress.show("run " + std::to_string(repeat + 1) + " of " + std::to_string(experiment.repeat) +
+                    ", step " + std::to_string(step.decision.step.value + 1));
+    }));
+    generated.clear();
+    for (int i = 0; i < experiment.batch; ++i) {
+      const auto& tokens = executor->tokens(RequestId(i));
+      generated.insert(generated.end(), tokens.begin() + experiment.prompt_tokens, tokens.end());
+    }
+    for (const std::string& warning : executor->warnings()) {
+      header.notes.push_back("run " + std::to_string(repeat + 1) + ": " + warning);
+    }
+  }
+  progress.clear();
+  header.generated_ids_sha256 = sha256_of_ids(generated);
+  header.generated_text = decode_text(generated, loaded.model.folder);
+  finish_run(options, loaded, header, timelines);
+  return 0;
+}
+
+}  // namespace hybridgen::cli

@@ -1,0 +1,72 @@
+#include "cli/experiment_options.hpp"
+
+#include <iostream>
+
+#include "core/base/error.hpp"
+
+namespace hybridgen::cli {
+
+namespace po = boost::program_options;
+
+void ExperimentOptions::add_to(po::options_description& description) {
+  auto add = description.add_options();
+  add("platform", po::value(&platform), "platform to use instead of the experiment's: a name or a file");
+  add("set", po::value(&set)->composing(),
+      "KEY.PATH=VALUE: replace a value of the experiment; may be repeated");
+  add("out", po::value(&out), "write a result folder here");
+  add("force", po::bool_switch(&force), "replace an existing result folder");
+  add("json", po::bool_switch(&json), "print the summary as JSON on standard output");
+}
+
+bool parse(const std::vector<std::string>& arguments, const std::string& usage,
+           po::options_description& options,
+           const std::vector<std::pair<std::string, std::string*>>& positional) {
+  options.add_options()("help,h", "show this");
+  po::options_description hidden;
+  po::positional_options_description places;
+  for (const auto& [name, value] : positional) {
+    hidden.add_options()(name.c_str(), po::value(value));
+    places.add(name.c_str(), 1);
+  }
+  po::options_description all;
+  all.add(options).add(hidden);
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(arguments).options(all).positional(places).run(), values);
+    if (values.contains("help")) {
+      std::cout << usage << "\n" << options;
+      return false;
+    }
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw BadInput(std::string(error.what()) + "; --help shows what is possible");
+  }
+  for (const auto& [name, value] : positional) {
+    if (value->empty()) throw BadInput("argument " + name + " is missing; --help shows what is possible");
+  }
+  return true;
+}
+
+LoadedExperiment load(const ExperimentOptions& options) {
+  Overrides overrides;
+  for (const std::string& text : options.set) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw BadInput("--set " + text + ": expected KEY.PATH=VALUE, for example --set workload.new_tokens=8");
+    }
+    overrides.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  if (!options.platform.empty()) overrides.emplace_back("platform", options.platform);
+  Experiment experiment = load_experiment(options.file, overrides);
+  Platform platform = load_platform(find_platform(experiment.platform));
+  ModelFiles model = find_model(experiment.model);
+  const Tokens context = experiment.workload().most_context();
+  if (context > model.shape.max_context) {
+    throw BadInput(experiment.path + ": prompt_tokens + new_tokens reach " + std::to_string(context) +
+                   " tokens, but " + model.shape.name + " goes up to " +
+                   std::to_string(model.shape.max_context) + "; use a shorter prompt");
+  }
+  return {std::move(experiment), std::move(platform), std::move(model)};
+}
+
+}  // namespace hybridgen::cli

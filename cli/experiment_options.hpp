@@ -1,0 +1,40 @@
+// The arguments that run, simulate and accuracy share.
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <string>
+#include <vector>
+
+#include "formats/experiment.hpp"
+#include "formats/model.hpp"
+#include "formats/platform.hpp"
+
+namespace hybridgen::cli {
+
+struct ExperimentOptions {
+  std::string file;
+  std::string platform;
+  std::vector<std::string> set;
+  std::string out;
+  bool force = false;
+  bool json = false;
+
+  // Adds --platform, --set, --out, --force, --json.
+  void add_to(boost::program_options::options_description& description);
+};
+
+// Parses; false when --help was asked for and printed. usage is the text above the options.
+// One positional argument goes to each of `positional`; BadInput names what is missing or too many.
+bool parse(const std::vector<std::string>& arguments, const std::string& usage,
+           boost::program_options::options_description& options,
+           const std::vector<std::pair<std::string, std::string*>>& positional);
+
+// The experiment with its overrides, its platform and its model.
+struct LoadedExperiment {
+  Experiment experiment;
+  Platform platform;
+  ModelFiles model;
+};
+LoadedExperiment load(const ExperimentOptions& options);
+
+}  // namespace hybridgen::cli

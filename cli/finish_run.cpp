@@ -1,0 +1,77 @@
+#include "cli/finish_run.hpp"
+
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <numeric>
+#include <sstream>
+
+#include "formats/result_files.hpp"
+
+namespace hybridgen::cli {
+namespace {
+
+std::string megabytes(Bytes bytes) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(3) << static_cast<double>(bytes) / 1e6 << " MB";
+  return text.str();
+}
+
+void print_summary(const LoadedExperiment& loaded, const ResultHeader& header, const Timeline& timeline,
+                   const RunMetrics& metrics) {
+  const Machine& machine = loaded.platform.machine;
+  std::cout << loaded.experiment.composition.preset << " on " << machine.name() << " (" << header.executor
+            << "), " << loaded.model.shape.name << ", " << loaded.experiment.prompt_tokens
+            << " prompt tokens\n"
+            << std::fixed << std::setprecision(3) << "  TTFT            " << metrics.ttft_ms << " ms\n"
+            << "  TPOT            " << metrics.tpot_mean_ms << " ms mean, " << metrics.tpot_p50_ms << " p50, "
+            << metrics.tpot_p90_ms << " p90, " << metrics.tpot_p99_ms << " p99\n"
+            << "  decode          " << metrics.decode_tokens_per_s << " tokens/s\n";
+  for (const Channel& channel : machine.channels()) {
+    const Bytes bytes = metrics.channel_bytes.empty() ? 0 : metrics.channel_bytes[channel.id.index()];
+    std::cout << "  moved           " << megabytes(bytes) << " over " << channel.name << "\n";
+  }
+  for (const Tier& tier : machine.tiers()) {
+    std::cout << "  peak            " << megabytes(timeline.tier_peak_bytes.at(tier.id.index())) << " in "
+              << tier.name << (tier.emulated ? " (emulated)" : "") << "\n";
+  }
+  std::cout << "  decisions       " << timeline.decision_hash << "\n"
+            << "  outcomes        " << header.outcome_source << "\n"
+            << "  quality         " << header.quality << "\n";
+  for (const std::string& note : header.notes) std::cout << "  note            " << note << "\n";
+  if (!header.generated_text.empty()) std::cout << "  text            " << header.generated_text << "\n";
+}
+
+}  // namespace
+
+std::size_t median_run(const std::vector<RunMetrics>& repeats) {
+  std::vector<std::size_t> order(repeats.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return repeats[a].tpot_mean_ms < repeats[b].tpot_mean_ms; });
+  return order[(order.size() - 1) / 2];
+}
+
+void finish_run(const ExperimentOptions& options, const LoadedExperiment& loaded, ResultHeader header,
+                const std::vector<Timeline>& timelines) {
+  for (const Timeline& timeline : timelines) header.repeats.push_back(metrics_of(timeline));
+  const std::size_t kept = median_run(header.repeats);
+  const Timeline& timeline = timelines[kept];
+  for (const Tier& tier : loaded.platform.machine.tiers()) {
+    if (tier.kind != TierKind::cxl || timeline.tier_peak_bytes.at(tier.id.index()) == 0) continue;
+    header.notes.push_back("memory " + tier.name + " is CXL and " +
+                           (tier.emulated ? "emulated" : "simulated") +
+                           ": no figure of it was measured on a device here");
+  }
+  if (!options.out.empty()) {
+    write_result(options.out, options.force, loaded.experiment, loaded.platform, header, timeline);
+  }
+  if (options.json) {
+    std::cout << summary_json({loaded.experiment, loaded.platform, header, timeline});
+    return;
+  }
+  print_summary(loaded, header, timeline, header.repeats[kept]);
+  if (!options.out.empty()) std::cout << "  result          " << options.out << "\n";
+}
+
+}  // namespace hybridgen::cli

@@ -1,0 +1,27 @@
+#include "cli/forced_run.hpp"
+
+#include "core/residency/fits.hpp"
+
+namespace hybridgen::cli {
+
+ForcedRun::ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
+                     std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids,
+                     Tokens from)
+    : workload_{1, from, static_cast<Tokens>(ids.size()) - from, false},
+      policy_(composition, {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, params},
+              workload_),
+      executor_((check_fits(loaded.platform.machine, policy_.memory_plan()), loaded.platform.machine),
+                std::move(model), policy_.memory_plan(), feed(ids, from), workload_.new_tokens),
+      driver_(loaded.platform.machine, loaded.model.shape, workload_, policy_, executor_) {}
+
+TokenFeed ForcedRun::feed(const std::vector<std::int32_t>& ids, Tokens from) {
+  TokenFeed feed;
+  feed.prompts.emplace_back(ids.begin(), ids.begin() + from);
+  feed.forced.emplace_back(ids.begin() + from, ids.end());
+  feed.on_logits = [this](RequestId, Tokens, std::span<const float> logits) {
+    logits_.assign(logits.begin(), logits.end());
+  };
+  return feed;
+}
+
+}  // namespace hybridgen::cli

@@ -1,0 +1,39 @@
+// A policy on the real executor, fed with a given text whatever it predicts: what quality is measured on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "cli/experiment_options.hpp"
+#include "core/driver/driver.hpp"
+#include "runtime/host/host_executor.hpp"
+
+namespace hybridgen::cli {
+
+class ForcedRun {
+ public:
+  // Prefills the first `from` ids, then feeds one after the other. The experiment gives platform, model and
+  // KV type, and outlives the run; composition and params may be another policy's. DoesNotFit before memory
+  // is taken.
+  ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
+            std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids, Tokens from);
+
+  // One step: the prompt, then a token. False when all ids are fed.
+  bool advance() { return driver_.advance(); }
+  // What the model predicts after the last token that was fed.
+  std::span<const float> logits() const { return logits_; }
+  const Timeline& timeline() const { return driver_.timeline(); }
+
+ private:
+  TokenFeed feed(const std::vector<std::int32_t>& ids, Tokens from);
+
+  WorkloadShape workload_;
+  std::vector<float> logits_;
+  Policy policy_;
+  HostExecutor executor_;
+  Driver driver_;
+};
+
+}  // namespace hybridgen::cli

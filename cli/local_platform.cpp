@@ -1,0 +1,99 @@
+#include "cli/local_platform.hpp"
+
+#include <cmath>
+#include <sstream>
+
+namespace hybridgen::cli {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+constexpr double kMemoryShare = 0.4;
+
+// Figures are written with four digits: more would be noise.
+double rounded(double value) {
+  if (value == 0) return 0;
+  const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
+  return std::round(value * scale) / scale;
+}
+
+std::string measured(double spread) {
+  std::ostringstream text;
+  text << "measured here, median; spread " << std::round(spread * 1000) / 10 << " %";
+  return text.str();
+}
+
+PlatformDescription::Kernel kernel_of(OpKind kind, const Calibration& calibration) {
+  const auto index = static_cast<std::size_t>(kind);
+  const KernelCost& cost = calibration.kernels[index];
+  PlatformDescription::Kernel kernel;
+  kernel.op = name_of(kind);
+  kernel.fixed_ns = rounded(cost.fixed_ns);
+  if (cost.bytes_per_s > 0) kernel.bandwidth_GBps = rounded(cost.bytes_per_s / 1e9);
+  if (cost.flops_per_s > 0) kernel.compute_GFLOPs = rounded(cost.flops_per_s / 1e9);
+  if (cost.items_per_s > 0) kernel.scan_Gitems_per_s = rounded(cost.items_per_s / 1e9);
+  if (cost.row_ns > 0) kernel.row_ns = rounded(cost.row_ns);
+  kernel.source = measured(calibration.spread[index]);
+  return kernel;
+}
+
+std::vector<PlatformDescription::Kernel> kernels_of(std::initializer_list<OpKind> kinds,
+                                                    const Calibration& calibration) {
+  PlatformDescription::Kernel dispatch;
+  dispatch.op = "default";
+  dispatch.fixed_ns = rounded(calibration.kernels[static_cast<std::size_t>(OpKind::load_kv)].fixed_ns);
+  dispatch.source = "measured here, on the device's lane: an op that does nothing";
+  std::vector<PlatformDescription::Kernel> kernels = {dispatch};
+  for (const OpKind kind : kinds) kernels.push_back(kernel_of(kind, calibration));
+  return kernels;
+}
+
+}  // namespace
+
+PlatformDescription local_platform(const Calibration& calibration) {
+  PlatformDescription platform;
+  platform.name = "local";
+  platform.description = calibration.processor_name + ", " + std::to_string(calibration.cores) +
+                         " cores; a thread group plays the device";
+  const std::string copies = "measured here: copies between the two memories by the host lane";
+  platform.channels = {
+      {"dram", ChannelKind::memory, rounded(calibration.stream_bytes_per_s.value / 1e9),
+       measured(calibration.stream_bytes_per_s.spread) + "; streaming read by all lanes' threads"},
+      {"h2d", ChannelKind::link, rounded(calibration.h2d.bytes_per_s / 1e9), copies},
+      {"d2h", ChannelKind::link, rounded(calibration.d2h.bytes_per_s / 1e9), copies},
+  };
+  const double share = std::floor(static_cast<double>(calibration.memory) * kMemoryShare / kGiB * 100) / 100;
+  const std::string share_source = "this machine's memory, two fifths for each side: our choice";
+  platform.memories = {{"device", TierKind::hbm, share, "dram", false, share_source},
+                       {"dram", TierKind::dram, share, "dram", false, share_source}};
+  platform.processors = {
+      {"device",
+       ProcessorKind::host_device,
+       {{"device", {}}},
+       kernels_of({OpKind::embed, OpKind::norm_qkv, OpKind::attend, OpKind::prefill_attend, OpKind::keep_kv,
+                   OpKind::device_logits, OpKind::joint_attend, OpKind::project_out, OpKind::ffn,
+                   OpKind::lm_head, OpKind::sample},
+                  calibration)},
+      {"host",
+       ProcessorKind::cpu,
+       {{"dram", {}}},
+       kernels_of({OpKind::host_logits, OpKind::select, OpKind::pack_rows}, calibration)},
+  };
+  platform.lanes = {
+      {"device", "device", calibration.lanes.device_threads, 0, {Role::device}},
+      {"host",
+       "host",
+       calibration.lanes.host_threads,
+       calibration.lanes.device_threads,
+       {Role::host, Role::h2d, Role::d2h}},
+  };
+  platform.copies = {{"dram", "device", {"h2d"}}, {"device", "dram", {"d2h"}}};
+  platform.h2d = {rounded(calibration.h2d.fixed_ns), rounded(calibration.h2d.bytes_per_s / 1e9),
+                  measured(calibration.h2d_spread)};
+  platform.d2h = {rounded(calibration.d2h.fixed_ns), rounded(calibration.d2h.bytes_per_s / 1e9),
+                  measured(calibration.d2h_spread)};
+  platform.step_gap_ns = rounded(calibration.step_gap_ns);
+  platform.step_gap_source = "measured here: from a step's last op to the next one's first, median";
+  return platform;
+}
+
+}  // namespace hybridgen::cli

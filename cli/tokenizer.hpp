@@ -1,0 +1,19 @@
+// Text to token ids and back, at the edge of the program: by the project's Python environment, which has the
+// tokenizer library that made the model's tokens. The rest of the program knows ids only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "formats/model.hpp"
+
+namespace hybridgen::cli {
+
+// The first `limit` ids of the file (0: all). *.ids is read as little-endian int32, anything else as text.
+// BadInput where the file is missing, shorter than asked for, or holds an id outside the model's vocabulary;
+// NotAvailable where the environment is missing.
+std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles& model, std::int64_t limit);
+std::string decode_text(const std::vector<std::int32_t>& ids, const std::string& model_folder);
+
+}  // namespace hybridgen::cli

@@ -1,0 +1,61 @@
+# HYBRIDGEN_CUDA: whether runtime/cuda is compiled. ON by itself where an nvcc of 12 or newer is found; then a CUDA
+# compile error fails the build. Neither a GPU nor a driver is needed to build or to start the program.
+include(CheckLanguage)
+
+find_program(HYBRIDGEN_NVCC nvcc
+  HINTS ${PROJECT_SOURCE_DIR}/.venv/cuda/nvidia/cu13/bin ENV CUDA_PATH
+  PATHS /usr/local/cuda/bin
+  DOC "the CUDA compiler; the environment's CUDACXX wins")
+if(DEFINED ENV{CUDACXX})
+  set(hybridgen_nvcc $ENV{CUDACXX})
+else()
+  set(hybridgen_nvcc ${HYBRIDGEN_NVCC})
+endif()
+
+set(hybridgen_cuda_default OFF)
+set(hybridgen_cuda_version "")
+if(hybridgen_nvcc)
+  execute_process(COMMAND ${hybridgen_nvcc} --version OUTPUT_VARIABLE hybridgen_nvcc_text ERROR_QUIET)
+  if(hybridgen_nvcc_text MATCHES "release ([0-9]+\\.[0-9]+)")
+    set(hybridgen_cuda_version ${CMAKE_MATCH_1})
+  endif()
+  if(hybridgen_cuda_version VERSION_GREATER_EQUAL 12)
+    set(hybridgen_cuda_default ON)
+  endif()
+endif()
+option(HYBRIDGEN_CUDA "compile the CUDA executor and its kernels" ${hybridgen_cuda_default})
+
+if(HYBRIDGEN_CUDA)
+  if(NOT CMAKE_CUDA_COMPILER AND hybridgen_nvcc)
+    set(CMAKE_CUDA_COMPILER ${hybridgen_nvcc} CACHE FILEPATH "CUDA compiler")
+  endif()
+  # Code for each card that the project is meant for and nothing else: no compilation at start-up.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    if(hybridgen_cuda_version VERSION_GREATER_EQUAL 12.8)
+      set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real;100-real;120-real")
+    else()
+      set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real")  # this nvcc does not know the newer ones
+    endif()
+  endif()
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  if(CCACHE_PROGRAM AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  endif()
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+    # CMake 3.25 does not know what nvcc 12 learnt.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  find_package(CUDAToolkit REQUIRED)
+  message(STATUS "CUDA: on, nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
+elseif(hybridgen_cuda_default)
+  message(STATUS "CUDA: off, as HYBRIDGEN_CUDA says; nvcc ${hybridgen_cuda_version} is there")
+elseif(hybridgen_cuda_version)
+  message(STATUS "CUDA: off, nvcc ${hybridgen_cuda_version} is older than 12")
+else()
+  message(STATUS "CUDA: off, no nvcc found; `./dev setup --cuda` installs one")
+endif()

@@ -1,0 +1,165 @@
+#include "core/driver/driver.hpp"
+
+#include "core/executor/check_step.hpp"
+#include "core/residency/fits.hpp"
+
+namespace hybridgen {
+namespace {
+
+Bytes token_bytes(const ModelShape& model, const MemoryPlan& plan) {
+  return model.layers * model.kv_row_bytes(bytes_of(plan.kv_dtype));
+}
+
+// Everything below indexes by what the report says, so nothing of it is taken on trust.
+void check_report(const Report& report, const Step& step, const Machine& machine) {
+  HG_CHECK(report.step == step.id && report.records.size() == step.ops.size(),
+           "the report is not of step " << step.id.value);
+  for (std::size_t i = 0; i < report.records.size(); ++i) {
+    const OpRecord& record = report.records[i];
+    HG_CHECK(record.op.index() == i && record.start <= record.end && record.bytes >= 0,
+             "step " << step.id.value << " op " << i << ": the record is of op " << record.op.value << ", "
+                     << record.start << " to " << record.end << " ns, " << record.bytes << " bytes");
+  }
+  HG_CHECK(report.outcomes.size() == step.outcomes.size(),
+           "step " << step.id.value << " has " << step.outcomes.size() << " outcomes, the report "
+                   << report.outcomes.size());
+  for (const Outcome& outcome : step.outcomes) {
+    const std::int64_t count = report.outcomes[outcome.id.index()];
+    HG_CHECK(outcome.least <= count && count <= outcome.bound,
+             "outcome " << outcome.id.value << " of op " << outcome.producer.value << " is " << count
+                        << ", bound " << outcome.bound);
+  }
+  HG_CHECK(report.channel_bytes.size() == machine.channels().size(),
+           "step " << step.id.value << ": bytes of " << report.channel_bytes.size() << " channels, not of "
+                   << machine.channels().size());
+}
+
+}  // namespace
+
+Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadShape& workload, Policy& policy,
+               Executor& executor)
+    : machine_(machine),
+      workload_(workload),
+      policy_(policy),
+      executor_(executor),
+      residency_(machine, token_bytes(model, policy.memory_plan()), workload.requests) {
+  check_fits(machine, policy.memory_plan());
+  // What does not move is reserved; KV grows into its reservation as tokens arrive.
+  for (const Reservation& r : policy.memory_plan().reservations) {
+    const bool grows =
+        r.purpose == Purpose::device_kv || r.purpose == Purpose::host_k || r.purpose == Purpose::host_v;
+    if (grows) continue;
+    const auto shortage = residency_.reserve(r.tier, r.bytes);
+    HG_CHECK(!shortage, name_of(r.purpose) << " did not fit after the check");
+  }
+  for (int i = 0; i < workload.requests; ++i) {
+    RequestView view;
+    view.id = RequestId(i);
+    view.prompt_tokens = workload.prompt_tokens;
+    requests_.push_back(view);
+  }
+}
+
+bool Driver::advance() {
+  const Decision decision = next_decision();
+  if (decision.rows.empty()) return false;
+  add_to(hash_, decision);
+  apply(decision);
+  const auto step = std::make_shared<const Step>(policy_.build(decision));
+  check_step(*step, machine_, executor_.capabilities());
+  executor_.submit(step);
+  const Report report = executor_.wait();
+  check_report(report, *step, machine_);
+  finish(*step, decision, report);
+  for (const OpRecord& r : report.records) {
+    estimator_.learn(step->ops[r.op.index()].kind, r.end - r.start, r.bytes);
+  }
+  record(*step, decision, report);
+  ++steps_;
+  return true;
+}
+
+const Timeline& Driver::run(const std::function<void(const StepEvent&)>& on_step) {
+  while (advance()) {
+    if (on_step) on_step(timeline_.steps.back());
+  }
+  return timeline_;
+}
+
+Decision Driver::next_decision() {
+  const StepId id(steps_);
+  if (!forced_) return policy_.decide({id, requests_, estimator_});
+  if (static_cast<std::size_t>(steps_) == forced_->size()) return {id, {}};
+  return (*forced_)[static_cast<std::size_t>(steps_)];
+}
+
+// Eviction first: the room it makes is the new token's.
+void Driver::apply(const Decision& decision) {
+  const MemoryPlan& plan = policy_.memory_plan();
+  for (const RequestDecision& row : decision.rows) {
+    RequestView& request = requests_.at(row.request.index());
+    const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens;
+    const Tokens to_host = row.host_tokens - request.host_tokens - row.evict_tokens;
+    HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && to_device >= 0 &&
+                 to_host >= 0 && to_device + to_host == row.query_tokens,
+             "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
+                     << " new tokens, " << to_device << " to the device, " << to_host << " to the host");
+    HG_CHECK(row.rows_per_head <= plan.exchange_rows_per_head,
+             "step " << decision.step.value << " request " << row.request.value << ": " << row.rows_per_head
+                     << " rows per head, planned for " << plan.exchange_rows_per_head);
+    for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
+      const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
+      if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
+      if (to_host > 0) residency_.append(row.request, half, host, to_host);
+      if (to_device > 0) residency_.append(row.request, half, plan.device_tier, to_device);
+    }
+    request.device_tokens = row.device_tokens;
+    request.host_tokens = row.host_tokens;
+    request.cached_tokens = row.first_position + row.query_tokens;
+  }
+}
+
+void Driver::finish(const Step& step, const Decision& decision, const Report& report) {
+  for (const RequestDecision& row : decision.rows) {
+    RequestView& request = requests_.at(row.request.index());
+    ++request.generated;
+    if (request.generated == workload_.new_tokens) request.finished = true;
+  }
+  for (const Outcome& outcome : step.outcomes) {
+    const std::int64_t count = report.outcomes[outcome.id.index()];
+    if (outcome.kind == OutcomeKind::end_of_sequence && count > 0) {
+      requests_.at(outcome.request.index()).finished = true;
+    }
+  }
+  for (const RequestDecision& row : decision.rows) {
+    RequestView& request = requests_.at(row.request.index());
+    if (!request.finished) continue;
+    residency_.drop(row.request);
+    request.device_tokens = 0;
+    request.host_tokens = 0;
+  }
+}
+
+void Driver::record(const Step& step, const Decision& decision, const Report& report) {
+  StepEvent event;
+  event.decision = decision;
+  event.structure = structure_hash(step);
+  event.start = report.start;
+  event.end = report.end;
+  event.channel_bytes = report.channel_bytes;
+  event.ops.reserve(step.ops.size());
+  for (const OpRecord& r : report.records) {
+    const Op& op = step.ops[r.op.index()];
+    event.ops.push_back({op.id, op.kind, op.lane, op.layer, op.request, r.start, r.end, r.bytes});
+  }
+  for (const Outcome& outcome : step.outcomes) {
+    event.outcomes.push_back(
+        {outcome.kind, outcome.request, outcome.layer, outcome.bound, report.outcomes[outcome.id.index()]});
+  }
+  timeline_.steps.push_back(std::move(event));
+  timeline_.decision_hash = hash_.hex();
+  timeline_.tier_peak_bytes.clear();
+  for (const Tier& tier : machine_.tiers()) timeline_.tier_peak_bytes.push_back(residency_.peak(tier.id));
+}
+
+}  // namespace hybridgen

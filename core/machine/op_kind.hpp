@@ -1,0 +1,35 @@
+// The kinds of work a step is made of. A platform's kernel costs are keyed by these names.
+#pragma once
+
+#include <string_view>
+
+namespace hybridgen {
+
+enum class OpKind {
+  embed,           // token ids to hidden states
+  norm_qkv,        // RMSNorm, Q, K, V projections, RoPE; writes the new K and V rows on the device
+  attend,          // decode: full attention on the device over the segment or the staging buffer
+  prefill_attend,  // causal attention of a prompt's query tokens on the device
+  load_kv,         // copy: one layer's host K and V to the staging buffer
+  offload_kv,      // copy: K and V rows from the device to the host segment
+  keep_kv,         // staging buffer to device segment, inside the device
+  send_query,      // copy: q down to the host
+  host_logits,     // scaled q.K over the host segment
+  select,          // which host rows enter the softmax; its count may be an outcome
+  pack_rows,       // gather the selected V rows into one buffer
+  send_scores,     // copy: the selected logits up
+  send_rows,       // copy: the packed V rows up
+  device_logits,   // scaled q.K over the device segment
+  joint_attend,    // one softmax over device and host logits, weighted sum over V rows of both
+  project_out,     // output projection and residual
+  ffn,             // RMSNorm, gate and up, SwiGLU, down, residual
+  lm_head,         // final RMSNorm and logits over the vocabulary (last query token of each request)
+  sample,          // the next token; end of sequence is an outcome
+};
+inline constexpr int kOpKinds = static_cast<int>(OpKind::sample) + 1;
+
+const char* name_of(OpKind kind);
+// Returns false when no kind has this name.
+bool parse_op_kind(std::string_view name, OpKind& kind);
+
+}  // namespace hybridgen

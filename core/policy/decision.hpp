@@ -1,0 +1,45 @@
+// What a policy chooses at a step boundary: a few integers. Equal decisions give equal steps on any executor.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/hash.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/units.hpp"
+
+namespace hybridgen {
+
+struct RequestDecision {
+  RequestId request;
+  Tokens first_position = 0;
+  Tokens query_tokens = 0;         // 1 in decode, the prompt in prefill
+  Tokens device_tokens = 0;        // in the device segment when the step ends
+  Tokens host_tokens = 0;          // in the host segment when the step ends
+  Tokens evict_tokens = 0;         // move from the device segment to the host segment in this step
+  std::int64_t rows_per_head = 0;  // host rows per query head that enter the softmax, or their bound
+
+  bool prefill() const { return query_tokens > 1 || first_position == 0; }
+  friend bool operator==(const RequestDecision&, const RequestDecision&) = default;
+};
+
+struct Decision {
+  StepId step;
+  std::vector<RequestDecision> rows;
+  friend bool operator==(const Decision&, const Decision&) = default;
+};
+
+// Adds a decision to the hash of a run.
+inline void add_to(Hash64& hash, const Decision& decision) {
+  hash.add(decision.step.value);
+  hash.add(static_cast<std::int64_t>(decision.rows.size()));
+  for (const RequestDecision& row : decision.rows) {
+    for (const std::int64_t value :
+         {static_cast<std::int64_t>(row.request.value), row.first_position, row.query_tokens,
+          row.device_tokens, row.host_tokens, row.evict_tokens, row.rows_per_head}) {
+      hash.add(value);
+    }
+  }
+}
+
+}  // namespace hybridgen

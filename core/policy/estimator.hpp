@@ -1,0 +1,33 @@
+// The policy's belief about speed: what the reports of this run taught. It shares no function with the
+// simulator's duration model, which is the world.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/base/units.hpp"
+#include "core/machine/op_kind.hpp"
+
+namespace hybridgen {
+
+class Estimator {
+ public:
+  // One finished op. Integers only: an exponential average with weight 1/8 for the newest.
+  void learn(OpKind kind, TimeNs duration, Bytes bytes);
+
+  // Picoseconds per byte and nanoseconds per op, as seen; 0 while nothing was seen.
+  std::int64_t ps_per_byte(OpKind kind) const { return entry(kind).ps_per_byte; }
+  TimeNs op_ns(OpKind kind) const { return entry(kind).op_ns; }
+  std::int64_t seen(OpKind kind) const { return entry(kind).seen; }
+
+ private:
+  struct Entry {
+    std::int64_t seen = 0;
+    std::int64_t ps_per_byte = 0;
+    TimeNs op_ns = 0;
+  };
+  const Entry& entry(OpKind kind) const { return entries_[static_cast<std::size_t>(kind)]; }
+  std::array<Entry, kOpKinds> entries_{};
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,29 @@
+// What a policy may look at when it decides. No clock: what took how long is in the estimator, learned from
+// reports.
+#pragma once
+
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/units.hpp"
+#include "core/policy/estimator.hpp"
+
+namespace hybridgen {
+
+struct RequestView {
+  RequestId id;
+  Tokens prompt_tokens = 0;
+  Tokens cached_tokens = 0;  // positions whose K and V exist; 0 before prefill
+  Tokens device_tokens = 0;  // of these in the device segment
+  Tokens host_tokens = 0;    // of these in the host segment
+  Tokens generated = 0;      // new tokens so far
+  bool finished = false;
+};
+
+struct Observation {
+  StepId step;
+  const std::vector<RequestView>& requests;
+  const Estimator& estimator;
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,23 @@
+// select: all. Every host row enters the softmax: exact attention by the hybrid path.
+#include "core/policy/registry.hpp"
+
+namespace hybridgen {
+namespace {
+
+class All final : public SelectPart {
+ public:
+  SelectRule rule() const override { return SelectRule::all; }
+  std::int64_t rows_per_head(Tokens host_tokens) const override { return host_tokens; }
+};
+
+}  // namespace
+
+PartEntry select_all() {
+  return {
+      "all",
+      "every host row: exact, and the most bytes",
+      {},
+      MakeSelect([](const PartContext&) -> std::unique_ptr<SelectPart> { return std::make_unique<All>(); })};
+}
+
+}  // namespace hybridgen

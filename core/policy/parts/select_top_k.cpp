@@ -1,0 +1,33 @@
+// select: top-k. The k host rows with the largest logits, per query head; k = max(1, floor(ratio x host
+// tokens)).
+#include <algorithm>
+
+#include "core/policy/registry.hpp"
+
+namespace hybridgen {
+namespace {
+
+class TopK final : public SelectPart {
+ public:
+  explicit TopK(Ppm ratio) : ratio_(ratio) {}
+  SelectRule rule() const override { return SelectRule::top_k; }
+  std::int64_t rows_per_head(Tokens host_tokens) const override {
+    return std::max<std::int64_t>(1, ratio_ * host_tokens / kPpmOne);
+  }
+
+ private:
+  Ppm ratio_;
+};
+
+}  // namespace
+
+PartEntry select_top_k() {
+  return {"top-k",
+          "the k host rows with the largest logits, per query head",
+          {{"topk_ratio", "share of the host tokens that is selected", ParamKind::ratio, 0, kPpmOne, {}}},
+          MakeSelect([](const PartContext& context) -> std::unique_ptr<SelectPart> {
+            return std::make_unique<TopK>(context.params.get("topk_ratio"));
+          })};
+}
+
+}  // namespace hybridgen

@@ -1,0 +1,38 @@
+// A policy: a composition of parts that decides at step boundaries and builds steps from decisions.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/policy/registry.hpp"
+#include "core/step/step_builder.hpp"
+
+namespace hybridgen {
+
+class Policy {
+ public:
+  // machine and model of the context must outlive the policy. Parameters are checked against params_of()
+  // already.
+  Policy(const Composition& composition, const PartContext& context, const WorkloadShape& workload);
+
+  const Composition& composition() const { return composition_; }
+  const MemoryPlan& memory_plan() const { return plan_; }
+
+  // Static admission: requests are prefilled one per step, in order, then all unfinished ones decode
+  // together. An empty decision says that nothing is left.
+  Decision decide(const Observation& observation);
+  // Pure: equal decisions give equal steps.
+  Step build(const Decision& decision) const;
+
+ private:
+  void plan_reservations();
+
+  const Machine& machine_;
+  const ModelShape& model_;
+  Composition composition_;
+  WorkloadShape workload_;
+  std::unique_ptr<AttentionPart> attention_;
+  MemoryPlan plan_;
+};
+
+}  // namespace hybridgen

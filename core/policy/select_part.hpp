@@ -1,0 +1,22 @@
+// The part that chooses among the host's tokens.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/units.hpp"
+#include "core/step/op.hpp"
+
+namespace hybridgen {
+
+// Which host rows enter the softmax.
+class SelectPart {
+ public:
+  virtual ~SelectPart() = default;
+  virtual SelectRule rule() const = 0;
+  // Rows per query head among host_tokens: exact for `all` and `top-k`, the bound for `threshold`. At
+  // least 1.
+  virtual std::int64_t rows_per_head(Tokens host_tokens) const = 0;
+  virtual std::int64_t alpha_milli() const { return 0; }
+};
+
+}  // namespace hybridgen

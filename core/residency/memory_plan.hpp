@@ -1,0 +1,50 @@
+// How much of each memory a run needs, by purpose, before anything starts. Policies make it, the driver
+// checks it against the capacities, and an executor allocates from it: nothing is allocated later.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/units.hpp"
+
+namespace hybridgen {
+
+// Bytes per element of K and V. The values are stored in files; do not renumber.
+enum class KvDtype { f16 = 2, f32 = 4 };
+inline Bytes bytes_of(KvDtype dtype) {
+  return static_cast<Bytes>(dtype);
+}
+const char* name_of(KvDtype dtype);
+
+enum class Purpose { weights, device_kv, staging, host_k, host_v, exchange };
+const char* name_of(Purpose purpose);
+
+struct Reservation {
+  TierId tier;
+  Purpose purpose = Purpose::weights;
+  Bytes bytes = 0;
+};
+
+struct MemoryPlan {
+  KvDtype kv_dtype = KvDtype::f16;
+  TierId device_tier;  // weights, device segment, staging
+  TierId host_k_tier;  // invalid ids where no token ever lies on the host
+  TierId host_v_tier;
+  Tokens segment_tokens = 0;  // per request: slots of the device ring
+  Tokens host_tokens = 0;     // per request: at most
+  Tokens staging_tokens = 0;  // per buffer and request
+  int staging_buffers = 0;
+  std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+  std::vector<Reservation> reservations;    // what all requests need together
+
+  Bytes needed(TierId tier) const {
+    Bytes sum = 0;
+    for (const Reservation& r : reservations) {
+      if (r.tier == tier) sum += r.bytes;
+    }
+    return sum;
+  }
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,109 @@
+#include "core/residency/residency.hpp"
+
+#include <algorithm>
+
+#include "core/base/check.hpp"
+
+namespace hybridgen {
+
+const char* name_of(KvDtype dtype) {
+  return dtype == KvDtype::f16 ? "fp16" : "fp32";
+}
+
+const char* name_of(Purpose purpose) {
+  switch (purpose) {
+    case Purpose::weights:
+      return "weights";
+    case Purpose::device_kv:
+      return "device segment";
+    case Purpose::staging:
+      return "staging";
+    case Purpose::host_k:
+      return "host K";
+    case Purpose::host_v:
+      return "host V";
+    case Purpose::exchange:
+      return "exchange buffers";
+  }
+  return "?";
+}
+
+Residency::Residency(const Machine& machine, Bytes token_bytes, int requests)
+    : machine_(machine),
+      token_bytes_(token_bytes),
+      extents_(static_cast<std::size_t>(requests) * 2 * machine.tiers().size()),
+      used_(machine.tiers().size()),
+      peak_(machine.tiers().size()) {
+  HG_CHECK(token_bytes > 0 && requests > 0, "an empty residency");
+}
+
+std::optional<Shortage> Residency::reserve(TierId tier, Bytes bytes) {
+  const Bytes free = machine_.tier(tier).capacity - used(tier);
+  if (bytes > free) return Shortage{tier, bytes, free};
+  take(tier, bytes);
+  return std::nullopt;
+}
+
+std::optional<Shortage> Residency::prepare(TierId tier, Tokens tokens) const {
+  const Bytes free = machine_.tier(tier).capacity - used(tier);
+  const Bytes wanted = tokens * token_bytes_;
+  if (wanted > free) return Shortage{tier, wanted, free};
+  return std::nullopt;
+}
+
+void Residency::append(RequestId request, KvHalf half, TierId tier, Tokens tokens) {
+  HG_CHECK(tokens >= 0, "request " << request.value);
+  Tokens& present = extent(request, half, tier);
+  take(tier, tokens * token_bytes_);
+  present += tokens;
+}
+
+void Residency::move(RequestId request, KvHalf half, TierId from, TierId to, Tokens tokens) {
+  Tokens& source = extent(request, half, from);
+  HG_CHECK(0 <= tokens && tokens <= source, "request " << request.value << " has " << source << " tokens in "
+                                                       << machine_.tier(from).name << ", asked to move "
+                                                       << tokens);
+  Tokens& destination = extent(request, half, to);
+  source -= tokens;
+  used_[from.index()] -= tokens * token_bytes_;
+  take(to, tokens * token_bytes_);
+  destination += tokens;
+}
+
+void Residency::drop(RequestId request) {
+  for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
+    for (const Tier& tier : machine_.tiers()) {
+      Tokens& tokens = extent(request, half, tier.id);
+      used_[tier.id.index()] -= tokens * token_bytes_;
+      tokens = 0;
+    }
+  }
+}
+
+Tokens Residency::tokens(RequestId request, KvHalf half, TierId tier) const {
+  return const_cast<Residency*>(this)->extent(request, half, tier);
+}
+
+Tokens Residency::tokens(RequestId request, KvHalf half) const {
+  Tokens sum = 0;
+  for (const Tier& tier : machine_.tiers()) sum += tokens(request, half, tier.id);
+  return sum;
+}
+
+Tokens& Residency::extent(RequestId request, KvHalf half, TierId tier) {
+  // An id out of range would be a neighbour's extent.
+  HG_CHECK(tier.valid() && tier.index() < machine_.tiers().size(),
+           "request " << request.value << " in tier " << tier.value);
+  const std::size_t row = request.index() * 2 + static_cast<std::size_t>(half);
+  return extents_.at(row * machine_.tiers().size() + tier.index());
+}
+
+void Residency::take(TierId tier, Bytes bytes) {
+  Bytes& used = used_.at(tier.index());
+  used += bytes;
+  HG_CHECK(used <= machine_.tier(tier).capacity, "tier " << machine_.tier(tier).name << " holds " << used
+                                                         << " bytes of " << machine_.tier(tier).capacity);
+  peak_[tier.index()] = std::max(peak_[tier.index()], used);
+}
+
+}  // namespace hybridgen

@@ -1,0 +1,55 @@
+// Which tokens' K and V lie in which tier, as counts. Which token sits in which slot is the executor's
+// business. Every event costs the same whatever the context length. Capacity holds at every event.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/machine/machine.hpp"
+#include "core/residency/memory_plan.hpp"
+
+namespace hybridgen {
+
+// What lacks where. Returned, not thrown: the caller may wait, evict, or reject.
+struct Shortage {
+  TierId tier;
+  Bytes wanted = 0;
+  Bytes free = 0;
+};
+
+// Which half of a token's KV an extent holds: K and V may lie in different tiers.
+enum class KvHalf { k, v };
+
+class Residency {
+ public:
+  // token_bytes: K (or V) of one token over all layers and KV heads.
+  Residency(const Machine& machine, Bytes token_bytes, int requests);
+
+  // What does not move: weights, staging, exchange buffers.
+  std::optional<Shortage> reserve(TierId tier, Bytes bytes);
+  // Can the tier take this many more tokens of a half? Changes nothing.
+  std::optional<Shortage> prepare(TierId tier, Tokens tokens) const;
+
+  // Events. More than the capacity, or tokens that are not there, is our bug: prepare() was not asked.
+  void append(RequestId request, KvHalf half, TierId tier, Tokens tokens);
+  void move(RequestId request, KvHalf half, TierId from, TierId to, Tokens tokens);
+  void drop(RequestId request);  // the request ended
+
+  Tokens tokens(RequestId request, KvHalf half, TierId tier) const;
+  Tokens tokens(RequestId request, KvHalf half) const;  // over all tiers
+  Bytes used(TierId tier) const { return used_.at(tier.index()); }
+  Bytes peak(TierId tier) const { return peak_.at(tier.index()); }
+
+ private:
+  Tokens& extent(RequestId request, KvHalf half, TierId tier);
+  void take(TierId tier, Bytes bytes);
+
+  const Machine& machine_;
+  Bytes token_bytes_;
+  std::vector<Tokens> extents_;  // [request][half][tier]
+  std::vector<Bytes> used_;
+  std::vector<Bytes> peak_;
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,53 @@
+#include "formats/experiment.hpp"
+
+#include <sstream>
+
+#include "core/base/check.hpp"
+#include "formats/experiment_reader.hpp"
+#include "formats/yaml_reader.hpp"
+#include "formats/yaml_text.hpp"
+
+namespace hybridgen {
+
+const char* name_of(OutcomeSourceKind kind) {
+  switch (kind) {
+    case OutcomeSourceKind::fixed:
+      return "fixed";
+    case OutcomeSourceKind::recorded:
+      return "recorded";
+    case OutcomeSourceKind::seeded:
+      return "seeded";
+  }
+  HG_CHECK(false, "outcome source " << static_cast<int>(kind));
+}
+
+Experiment load_experiment(const std::string& path, const Overrides& overrides) {
+  return read_experiment(read_text_file(path), path, overrides);
+}
+
+std::string to_yaml(const Experiment& experiment) {
+  std::ostringstream out;
+  out << "platform: " << yaml_string(experiment.platform) << "\nmodel: " << yaml_string(experiment.model)
+      << "\nworkload:\n  prompt_file: " << yaml_string(experiment.prompt_file)
+      << "\n  prompt_tokens: " << experiment.prompt_tokens << "\n  new_tokens: " << experiment.new_tokens
+      << "\n  batch: " << experiment.batch
+      << "\n  stop_at_end_of_sequence: " << (experiment.stop_at_end_of_sequence ? "true" : "false") << "\n";
+  out << "policy:\n  preset: " << yaml_string(experiment.composition.preset) << "\n";
+  for (const std::string& slot : part_slots()) {
+    const std::string& choice = *experiment.composition.choice(slot);
+    if (!choice.empty()) out << "  " << slot << ": " << yaml_string(choice) << "\n";
+  }
+  out << "  kv_dtype: " << name_of(experiment.kv_dtype) << "\n";
+  for (const ParamSpec& spec : params_of(experiment.composition)) {
+    out << "  " << spec.name << ": " << decimal_text(experiment.params.get(spec.name), digits_of(spec.kind))
+        << "\n";
+  }
+  out << "outcomes:\n  source: " << name_of(experiment.outcomes) << "\n";
+  if (experiment.outcomes == OutcomeSourceKind::recorded) {
+    out << "  from: " << yaml_string(experiment.recorded_from) << "\n";
+  }
+  out << "seed: " << experiment.seed << "\nrepeat: " << experiment.repeat << "\n";
+  return out.str();
+}
+
+}  // namespace hybridgen

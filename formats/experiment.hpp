@@ -1,0 +1,48 @@
+// An experiment as checked values: what configs/*.yaml says, fully resolved against the registry.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/policy/parts.hpp"
+#include "core/policy/registry.hpp"
+
+namespace hybridgen {
+
+// Where the simulator's outcomes come from; written into every result.
+enum class OutcomeSourceKind { fixed, recorded, seeded };
+const char* name_of(OutcomeSourceKind kind);
+
+struct Experiment {
+  std::string path;         // of the file; empty when made in memory
+  std::string platform;     // a name under platform-models/ or a path
+  std::string model;        // a name under models/ or configs/models/, or a path
+  std::string prompt_file;  // text, or token ids as little-endian int32 (*.ids)
+  Tokens prompt_tokens = 0;
+  Tokens new_tokens = 0;
+  int batch = 1;
+  bool stop_at_end_of_sequence = false;
+  Composition composition;
+  KvDtype kv_dtype = KvDtype::f16;
+  Params params;
+  OutcomeSourceKind outcomes = OutcomeSourceKind::seeded;
+  std::string recorded_from;  // result folder, for `recorded`
+  std::int64_t seed = 0;
+  int repeat = 1;
+
+  WorkloadShape workload() const { return {batch, prompt_tokens, new_tokens, stop_at_end_of_sequence}; }
+};
+
+// `--set key.path=value`, in the order given.
+using Overrides = std::vector<std::pair<std::string, std::string>>;
+
+// Reads and checks the file; throws BadInput with all errors, one line each: file:line:col: key: what;
+// remedy. Unknown keys and names offer the nearest valid one. Overrides are reported as --set key=value
+// instead of a line.
+Experiment load_experiment(const std::string& path, const Overrides& overrides = {});
+// Every key with its resolved value; loading it again gives the same experiment.
+std::string to_yaml(const Experiment& experiment);
+
+}  // namespace hybridgen

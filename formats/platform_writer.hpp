@@ -1,0 +1,13 @@
+// Writes a platform file that load_platform accepts; `calibrate` describes the machine it measured.
+#pragma once
+
+#include <string>
+
+#include "formats/platform_description.hpp"
+
+namespace hybridgen {
+
+// `head` becomes the comment at the top, line by line; it may be empty.
+std::string platform_yaml(const PlatformDescription& description, const std::string& head = "");
+
+}  // namespace hybridgen

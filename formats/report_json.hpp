@@ -1,0 +1,13 @@
+// A validation report as JSON, for scripts: keys carry units, an infinite error and an unknown spread are
+// null.
+#pragma once
+
+#include <string>
+
+#include "formats/validation_report.hpp"
+
+namespace hybridgen {
+
+std::string to_json(const ValidationReport& report);
+
+}  // namespace hybridgen

@@ -1,0 +1,145 @@
+// manifest.json, summary.json, decisions.jsonl.
+#include <nlohmann/json.hpp>
+
+#include "formats/result_files.hpp"
+
+#if !defined(HYBRIDGEN_COMMIT) && __has_include("hybridgen_commit.hpp")
+#include "hybridgen_commit.hpp"
+#endif
+#ifndef HYBRIDGEN_COMMIT
+#define HYBRIDGEN_COMMIT "unknown"
+#endif
+#ifndef HYBRIDGEN_VERSION
+#define HYBRIDGEN_VERSION "unknown"
+#endif
+
+namespace hybridgen {
+namespace {
+
+using Json = nlohmann::ordered_json;  // keys stay in the order in which people read them
+
+// Text of a model may be cut in the middle of a character; that must not stop a result from being written.
+std::string dump(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json by_channel(const Machine& machine, const std::vector<Bytes>& bytes) {
+  Json json = Json::object();
+  for (const Channel& channel : machine.channels()) {
+    const std::size_t i = channel.id.index();
+    json[channel.name] = i < bytes.size() ? bytes[i] : 0;
+  }
+  return json;
+}
+
+Json tpot(const RunMetrics& metrics) {
+  return {{"mean", metrics.tpot_mean_ms},
+          {"p50", metrics.tpot_p50_ms},
+          {"p90", metrics.tpot_p90_ms},
+          {"p99", metrics.tpot_p99_ms}};
+}
+
+Json repeat_json(const Machine& machine, const RunMetrics& metrics) {
+  Json json;
+  json["ttft_ms"] = metrics.ttft_ms;
+  json["tpot_ms"] = tpot(metrics);
+  json["decode_tokens_per_s"] = metrics.decode_tokens_per_s;
+  json["bytes_moved"] = by_channel(machine, metrics.channel_bytes);
+  json["tpot_each_ms"] = metrics.tpot_ms;
+  return json;
+}
+
+void add_workload(Json& json, const ResultContent& content) {
+  const Experiment& experiment = content.experiment;
+  json["executor"] = content.header.executor;
+  json["policy"] = experiment.composition.preset;
+  Json parts = Json::object();
+  for (const std::string& slot : part_slots()) {
+    const std::string& choice = *experiment.composition.choice(slot);
+    if (!choice.empty()) parts[slot] = choice;
+  }
+  json["parts"] = parts;
+  json["platform"] = content.platform.machine.name();
+  json["model"] = experiment.model;
+  json["prompt_file"] = experiment.prompt_file;
+  json["prompt_tokens"] = experiment.prompt_tokens;
+  json["new_tokens"] = experiment.new_tokens;
+  json["batch"] = experiment.batch;
+}
+
+}  // namespace
+
+std::string manifest_json(const ResultContent& content, const std::string& created) {
+  Json json;
+  json["created"] = created;
+  json["commit"] = HYBRIDGEN_COMMIT;
+  json["versions"] = {{"hybridgen", HYBRIDGEN_VERSION}, {"result_format", kResultFormat}};
+  json["machine"] = content.platform.machine.name();
+  json["executor"] = content.header.executor;
+  json["seed"] = content.experiment.seed;
+  json["decision_hash"] = content.timeline.decision_hash;
+  json["outcome_source"] = content.header.outcome_source;
+  Json emulated = Json::array();
+  for (const Tier& tier : content.platform.machine.tiers()) {
+    if (tier.emulated) emulated.push_back(tier.name);
+  }
+  json["emulated_tiers"] = emulated;
+  json["notes"] = content.header.notes;
+  return dump(json, 2);
+}
+
+std::string summary_json(const ResultContent& content) {
+  const Machine& machine = content.platform.machine;
+  const RunMetrics metrics = metrics_of(content.timeline);
+  std::vector<RunMetrics> repeats = content.header.repeats;
+  if (repeats.empty()) repeats.push_back(metrics);
+  Json json;
+  add_workload(json, content);
+  json["ttft_ms"] = metrics.ttft_ms;
+  json["tpot_ms"] = tpot(metrics);
+  json["decode_tokens_per_s"] = metrics.decode_tokens_per_s;
+  json["bytes_moved"] = by_channel(machine, metrics.channel_bytes);
+  Json peaks = Json::object();
+  for (const Tier& tier : machine.tiers()) {
+    const std::vector<Bytes>& peak = content.timeline.tier_peak_bytes;
+    peaks[tier.name] = tier.id.index() < peak.size() ? peak[tier.id.index()] : 0;
+  }
+  json["tier_peak_bytes"] = peaks;
+  json["decision_hash"] = content.timeline.decision_hash;
+  json["outcome_source"] = content.header.outcome_source;
+  json["quality"] = content.header.quality;
+  json["repeats"] = Json::array();  // mean TPOT of each, in ms
+  json["repeat_metrics"] = Json::array();
+  for (const RunMetrics& repeat : repeats) {
+    json["repeats"].push_back(repeat.tpot_mean_ms);
+    json["repeat_metrics"].push_back(repeat_json(machine, repeat));
+  }
+  if (!content.header.generated_ids_sha256.empty()) {
+    json["generated_ids_sha256"] = content.header.generated_ids_sha256;
+  }
+  if (!content.header.generated_text.empty()) json["generated_text"] = content.header.generated_text;
+  json["notes"] = content.header.notes;
+  return dump(json, 2);
+}
+
+std::string decisions_jsonl(const Timeline& timeline) {
+  std::string text;
+  for (const StepEvent& step : timeline.steps) {
+    Json json;
+    json["step"] = step.decision.step.value;
+    json["rows"] = Json::array();
+    for (const RequestDecision& row : step.decision.rows) {
+      json["rows"].push_back({{"request", row.request.value},
+                              {"first_position", row.first_position},
+                              {"query_tokens", row.query_tokens},
+                              {"device_tokens", row.device_tokens},
+                              {"host_tokens", row.host_tokens},
+                              {"evict_tokens", row.evict_tokens},
+                              {"rows_per_head", row.rows_per_head}});
+    }
+    text += dump(json, -1);
+  }
+  return text;
+}
+
+}  // namespace hybridgen

@@ -1,0 +1,45 @@
+// The executor of a machine with a GPU: a stream per lane of the roles device, h2d and d2h, the host lane on
+// a pinned thread group. One step is on the card at a time; further submitted ones wait here. Records of a
+// stream's op: its end is stamped by the card, its start is when the last of its dependencies ended (so that
+// a launch gap counts as part of the op); the two clocks are matched once, to within some microseconds.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/machine/machine.hpp"
+#include "core/residency/memory_plan.hpp"
+#include "runtime/host/host_model.hpp"
+#include "runtime/host/tokens.hpp"
+#include "runtime/real_executor.hpp"
+
+namespace hybridgen {
+
+struct CudaOptions {
+  // Replay captured graphs for decode steps of a structure that was seen before; else launch kernel by
+  // kernel.
+  bool graphs = true;
+};
+
+class CudaExecutor final : public RealExecutor {
+ public:
+  // Takes all memory, copies the weights onto the card and starts the host lane's threads. machine must
+  // outlive the executor. NotAvailable with one sentence: no driver, no GPU, a platform whose device is not a
+  // GPU, a model shape that no kernel takes, or memory that is refused.
+  CudaExecutor(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
+               TokenFeed feed, Tokens new_tokens, CudaOptions options = {});
+  ~CudaExecutor() override;
+
+  const Capabilities& capabilities() const override;
+  void submit(std::shared_ptr<const Step> step) override;
+  Report wait() override;
+  const std::vector<std::int32_t>& tokens(RequestId request) const override;
+  std::vector<std::string> warnings() const override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hybridgen

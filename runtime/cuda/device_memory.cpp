@@ -1,0 +1,36 @@
+#include "runtime/cuda/device_memory.hpp"
+
+#include <cstring>
+
+namespace hybridgen::cuda {
+
+MemorySource device_memory() {
+  return {"the GPU",
+          [](Bytes bytes) -> std::byte* {
+            void* address = nullptr;
+            if (cudaMalloc(&address, static_cast<std::size_t>(bytes)) != cudaSuccess) {
+              cudaGetLastError();  // a refusal is reported by the caller and leaves no error behind
+              return nullptr;
+            }
+            check(cudaMemset(address, 0, static_cast<std::size_t>(bytes)), "cudaMemset");
+            return static_cast<std::byte*>(address);
+          },
+          [](std::byte* address, Bytes) { cudaFree(address); }};
+}
+
+MemorySource mapped_memory() {
+  return {"pinning memory",
+          [](Bytes bytes) -> std::byte* {
+            void* address = nullptr;
+            const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
+            if (cudaHostAlloc(&address, static_cast<std::size_t>(bytes), flags) != cudaSuccess) {
+              cudaGetLastError();
+              return nullptr;
+            }
+            std::memset(address, 0, static_cast<std::size_t>(bytes));
+            return static_cast<std::byte*>(address);
+          },
+          [](std::byte* address, Bytes) { cudaFreeHost(address); }};
+}
+
+}  // namespace hybridgen::cuda

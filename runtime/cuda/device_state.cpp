@@ -1,0 +1,168 @@
+#include "runtime/cuda/device_state.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "core/base/check.hpp"
+#include "runtime/cuda/logic/split.hpp"
+#include "runtime/cuda/mapped_flag.hpp"
+
+namespace hybridgen::cuda {
+namespace {
+
+// Ops of one request in one layer, and of a layer's whole batch: more than any policy makes.
+constexpr std::size_t kMostRequestOps = 12;
+constexpr std::size_t kMostLayerOps = 4;
+constexpr int kBlocksPerMultiprocessor = 4;  // of the attention kernels, by their registers
+
+Tokens longest_prompt(const TokenFeed& feed) {
+  std::size_t longest = 0;
+  for (const auto& prompt : feed.prompts) longest = std::max(longest, prompt.size());
+  return static_cast<Tokens>(longest);
+}
+
+template <class T>
+void upload(T* to, std::span<const T> from) {
+  check(cudaMemcpy(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice), "upload");
+}
+
+}  // namespace
+
+DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed,
+                         Tokens new_tokens, const std::vector<RequestBuffers>& requests, int multiprocessors)
+    : most_tokens(std::max<Tokens>(longest_prompt(feed), static_cast<Tokens>(feed.prompts.size()))),
+      device_("working memory of the GPU", device_memory()),
+      mapped_("memory shared with the GPU", mapped_memory()),
+      requests_(requests.size()) {
+  qkv_width = shape.q_width() + 2 * shape.kv_width();
+  most_ops = static_cast<std::size_t>(shape.layers) * (kMostLayerOps + requests_ * kMostRequestOps) +
+             2 * requests_ + kMostLayerOps;
+  const int blocks = kBlocksPerMultiprocessor * multiprocessors;
+  attend_splits =
+      split_count(std::max(plan.segment_tokens, plan.staging_tokens), kRowGrain, shape.kv_heads, blocks);
+  joint_splits =
+      split_count(plan.segment_tokens + plan.exchange_rows_per_head, kRowGrain, shape.query_heads, blocks);
+  space.pieces = device_.array<float>(
+      partial_floats(shape.query_heads, std::max(attend_splits, joint_splits), shape.head_dim));
+  space.arrived = device_.array<unsigned>(shape.query_heads);
+  take_activations(shape, requests_);
+  take_params(requests_);
+  take_tokens(feed, new_tokens);
+  take_stores(shape, plan, requests);
+  const auto count = static_cast<std::int64_t>(requests_);
+  offsets = device_.array<std::int32_t>(count * (shape.query_heads + 1));
+  host_offsets = mapped_.array<std::int32_t>(count * (shape.query_heads + 1));
+  sampled = mapped_.array<std::int32_t>(count);
+  if (feed.on_logits) host_logits = mapped_.array<float>(count * shape.vocab);
+  flags = mapped_.array<std::uint32_t>(static_cast<std::int64_t>(most_ops * kFlagStride));
+  abandon = mapped_.array<std::uint32_t>(1);
+}
+
+void DeviceState::take_activations(const ModelShape& shape, std::size_t requests) {
+  hidden = device_.array<float>(most_tokens * shape.hidden);
+  normed = device_.array<float>(most_tokens * shape.hidden);
+  qkv = device_.array<float>(most_tokens * qkv_width);
+  attended = device_.array<float>(most_tokens * shape.q_width());
+  gate_up = device_.array<float>(most_tokens * 2 * shape.ffn);
+  cosine = device_.array<float>(most_tokens * shape.head_dim / 2);
+  sine = device_.array<float>(most_tokens * shape.head_dim / 2);
+  logits = device_.array<float>(static_cast<std::int64_t>(requests) * shape.vocab);
+}
+
+ParamBlock DeviceState::block_at(std::byte* base, std::size_t requests) const {
+  ParamBlock block;
+  block.step = reinterpret_cast<StepParams*>(base);
+  block.rows = reinterpret_cast<RowParams*>(base + sizeof(StepParams));
+  block.ops = reinterpret_cast<OpParams*>(base + sizeof(StepParams) + requests * sizeof(RowParams));
+  return block;
+}
+
+void DeviceState::take_params(std::size_t requests) {
+  static_assert(sizeof(StepParams) % alignof(RowParams) == 0 && sizeof(RowParams) % alignof(OpParams) == 0);
+  param_bytes_ =
+      static_cast<Bytes>(sizeof(StepParams) + requests * sizeof(RowParams) + most_ops * sizeof(OpParams));
+  params = block_at(device_.allocate(param_bytes_), requests);
+  pinned_ = block_at(mapped_.allocate(param_bytes_), requests);
+}
+
+void DeviceState::take_tokens(const TokenFeed& feed, Tokens new_tokens) {
+  const auto count = static_cast<std::int64_t>(requests_);
+  token_stride = longest_prompt(feed) + new_tokens + 1;
+  tokens = device_.array<std::int32_t>(count * token_stride);
+  for (std::size_t i = 0; i < requests_; ++i) {
+    upload<std::int32_t>(tokens + static_cast<std::int64_t>(i) * token_stride, feed.prompts[i]);
+  }
+  if (feed.forced.empty()) return;
+  for (const auto& list : feed.forced) {
+    forced_stride = std::max(forced_stride, static_cast<std::int64_t>(list.size()));
+  }
+  forced = device_.array<std::int32_t>(count * forced_stride);
+  for (std::size_t i = 0; i < requests_; ++i) {
+    upload<std::int32_t>(forced + static_cast<std::int64_t>(i) * forced_stride, feed.forced[i]);
+  }
+}
+
+void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
+                              const std::vector<RequestBuffers>& requests) {
+  const auto table = [&](KvPlace place, int count) {
+    std::vector<KvStore> list;
+    for (int i = 0; i < count; ++i) {
+      for (const RequestBuffers& request : requests) {
+        const RowStore& k = request.device_k(place, i, i);
+        list.push_back({k.base, request.device_v(place, i, i).base, k.slots});
+      }
+    }
+    auto* on_card = device_.array<KvStore>(static_cast<std::int64_t>(list.size()));
+    if (!list.empty()) upload<KvStore>(on_card, list);
+    return on_card;
+  };
+  segment_ = table(KvPlace::segment, plan.segment_tokens > 0 ? shape.layers : 0);
+  staging_ = table(KvPlace::staging, plan.staging_tokens > 0 ? plan.staging_buffers : 0);
+}
+
+const KvStore* DeviceState::stores(KvPlace place, int layer, int buffer) const {
+  HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
+  return place == KvPlace::segment ? segment_ + static_cast<std::size_t>(layer) * requests_
+                                   : staging_ + static_cast<std::size_t>(buffer) * requests_;
+}
+
+void DeviceState::write_params(const Step& step, std::uint32_t sequence,
+                               const std::vector<std::vector<std::int32_t>>& tokens_so_far,
+                               const std::vector<std::vector<std::int32_t>>& prompts) {
+  HG_CHECK(step.ops.size() <= most_ops,
+           "a step of " << step.ops.size() << " ops; there is room for " << most_ops);
+  HG_CHECK(step.batch.size() <= requests_,
+           "a batch of " << step.batch.size() << " of " << requests_ << " requests");
+  *pinned_.step = {sequence, static_cast<std::int32_t>(step.batch.size()), 0};
+  std::vector<const BatchRow*> row_of(requests_);
+  for (std::size_t i = 0; i < step.batch.size(); ++i) {
+    const BatchRow& row = step.batch[i];
+    row_of.at(row.request.index()) = &row;
+    pinned_.rows[i] = {row.request.value, pinned_.step->query_tokens, row.first_position, row.query_tokens};
+    pinned_.step->query_tokens += row.query_tokens;
+  }
+  HG_CHECK(pinned_.step->query_tokens <= most_tokens,
+           "a step of " << pinned_.step->query_tokens << " query tokens");
+  for (const Op& op : step.ops) {
+    OpParams& to = pinned_.ops[op.id.index()];
+    to = {0, 0, 0, op.work.first_token, op.work.tokens, 0};
+    if (!op.request.valid()) continue;
+    const BatchRow* row = row_of.at(op.request.index());
+    HG_CHECK(row != nullptr,
+             "op " << op.id.value << ": request " << op.request.value << " is not in the batch");
+    to.context = row->context();
+    to.first_position = row->first_position;
+    to.query_tokens = row->query_tokens;
+    const std::size_t at = op.request.index();
+    to.generated = static_cast<std::int64_t>(tokens_so_far.at(at).size() - prompts.at(at).size());
+  }
+}
+
+void DeviceState::upload_params(cudaStream_t stream) const {
+  check(cudaMemcpyAsync(params.step, pinned_.step, static_cast<std::size_t>(param_bytes_),
+                        cudaMemcpyHostToDevice, stream),
+        "upload of a step's parameters");
+}
+
+}  // namespace hybridgen::cuda

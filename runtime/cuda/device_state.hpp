@@ -1,0 +1,82 @@
+// What the card holds besides KV: the working memory of a step, its parameter block, token ids, tables of KV
+// stores. Taken whole before the first step; addresses never change, so graphs may keep them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/machine/model_shape.hpp"
+#include "core/residency/memory_plan.hpp"
+#include "core/step/step.hpp"
+#include "runtime/cuda/device_memory.hpp"
+#include "runtime/cuda/kernels/partials.hpp"
+#include "runtime/cuda/step_params.hpp"
+#include "runtime/host/request_buffers.hpp"
+#include "runtime/host/tokens.hpp"
+
+namespace hybridgen::cuda {
+
+// One step's sizes: written by the host into pinned memory, copied to the card at the step's start.
+struct ParamBlock {
+  StepParams* step = nullptr;
+  RowParams* rows = nullptr;  // [requests]
+  OpParams* ops = nullptr;    // [most_ops]
+};
+
+class DeviceState {
+ public:
+  // requests: by request id, with KV in the memory of their tiers. multiprocessors: of the card.
+  DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed, Tokens new_tokens,
+              const std::vector<RequestBuffers>& requests, int multiprocessors);
+
+  std::int64_t most_tokens = 0;  // query tokens of a step
+  std::size_t most_ops = 0;      // of a step
+  std::int64_t qkv_width = 0;
+
+  // Of the card; layouts as in runtime/host/activations.hpp.
+  float *hidden = nullptr, *normed = nullptr, *qkv = nullptr, *attended = nullptr, *gate_up = nullptr;
+  float *cosine = nullptr, *sine = nullptr, *logits = nullptr;
+  std::int32_t* tokens = nullptr;  // [request][token_stride]
+  std::int64_t token_stride = 0;
+  std::int32_t* forced = nullptr;  // [request][new tokens]; null without teacher forcing
+  std::int64_t forced_stride = 0;
+  std::int32_t* offsets = nullptr;  // [request][query_heads + 1]: packed rows by head, as sent up
+  PartialSpace space;
+  int attend_splits = 1;  // of kernels over the device's rows
+  int joint_splits = 1;   // of the joint softmax
+  ParamBlock params;
+
+  // Mapped: both sides reach them.
+  std::int32_t* host_offsets = nullptr;  // as offsets, written by the host lane after a selection
+  std::int32_t* sampled = nullptr;       // [request]
+  float* host_logits = nullptr;          // [request][vocab]; null unless the feed wants logits
+  std::uint32_t* flags = nullptr;        // [most_ops * kFlagStride]
+  std::uint32_t* abandon = nullptr;      // not 0: nobody may wait any longer
+
+  // Stores of a layer (segment) or of a buffer (staging), by request.
+  const KvStore* stores(KvPlace place, int layer, int buffer) const;
+
+  // The step's sizes into pinned memory; then onto the card.
+  void write_params(const Step& step, std::uint32_t sequence,
+                    const std::vector<std::vector<std::int32_t>>& tokens_so_far,
+                    const std::vector<std::vector<std::int32_t>>& prompts);
+  void upload_params(cudaStream_t stream) const;
+
+ private:
+  void take_activations(const ModelShape& shape, std::size_t requests);
+  void take_params(std::size_t requests);
+  void take_tokens(const TokenFeed& feed, Tokens new_tokens);
+  void take_stores(const ModelShape& shape, const MemoryPlan& plan,
+                   const std::vector<RequestBuffers>& requests);
+  ParamBlock block_at(std::byte* base, std::size_t requests) const;
+
+  TierMemory device_;
+  TierMemory mapped_;
+  ParamBlock pinned_;
+  Bytes param_bytes_ = 0;
+  std::size_t requests_ = 0;
+  KvStore* segment_ = nullptr;  // [layer][request], on the card
+  KvStore* staging_ = nullptr;  // [buffer][request]
+};
+
+}  // namespace hybridgen::cuda

@@ -1,0 +1,248 @@
+#include "runtime/cuda/gpu_ops.hpp"
+
+#include <cmath>
+
+#include "core/base/check.hpp"
+#include "runtime/cuda/kernels/argmax.cuh"
+#include "runtime/cuda/kernels/attend.cuh"
+#include "runtime/cuda/kernels/copy_rows.cuh"
+#include "runtime/cuda/kernels/device_logits.cuh"
+#include "runtime/cuda/kernels/embed.cuh"
+#include "runtime/cuda/kernels/exchange.cuh"
+#include "runtime/cuda/kernels/gemm.cuh"
+#include "runtime/cuda/kernels/gemv.cuh"
+#include "runtime/cuda/kernels/joint_attend.cuh"
+#include "runtime/cuda/kernels/prefill_attend.cuh"
+#include "runtime/cuda/kernels/rms_norm.cuh"
+#include "runtime/cuda/kernels/rope_store.cuh"
+#include "runtime/cuda/kernels/swiglu.cuh"
+
+namespace hybridgen::cuda {
+namespace {
+
+// Blocks of a transfer: loads enough under way for the link's latency, while most of the card computes on.
+constexpr int kCopyBlocks = 32;
+constexpr int kScoreBlocks = 8;
+
+Tokens query_tokens(const Step& step) {
+  Tokens sum = 0;
+  for (const BatchRow& row : step.batch) sum += row.query_tokens;
+  return sum;
+}
+
+}  // namespace
+
+GpuOps::GpuOps(const ModelShape& shape, const LlamaWeights& weights, const MemoryPlan& plan,
+               DeviceState& state, std::vector<RequestBuffers>& requests)
+    : shape_(shape),
+      weights_(weights),
+      state_(state),
+      requests_(requests),
+      heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
+      kv_type_(plan.kv_dtype == KvDtype::f16 ? KvType::f16 : KvType::f32),
+      row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
+      segment_tokens_(plan.segment_tokens),
+      scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
+
+void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const {
+  switch (op.kind) {
+    case OpKind::embed:
+      return embed_rows(query_tokens(step), stream);
+    case OpKind::norm_qkv:
+      return norm_qkv(op, query_tokens(step), stream);
+    case OpKind::project_out:
+      return project_out(op, query_tokens(step), stream);
+    case OpKind::ffn:
+      return ffn(op, query_tokens(step), stream);
+    case OpKind::lm_head:
+      return lm_head(step, stream);
+    case OpKind::sample:
+      return sample(step, op, stream);
+    case OpKind::attend:
+      return attend_rows(step, op, stream);
+    case OpKind::prefill_attend:
+      return prefill(step, op, stream);
+    case OpKind::device_logits:
+      return logits(step, op, stream);
+    case OpKind::joint_attend:
+      return joint(step, op, stream);
+    case OpKind::load_kv:
+      return copy(op, host_store(op), device_store(op), stream);
+    case OpKind::offload_kv:
+      return copy(op, device_store(op), host_store(op), stream);
+    case OpKind::keep_kv:
+      return copy(
+          op, device_store(op),
+          {requests_[op.request.index()].device_k(KvPlace::segment, op.layer, 0).base,
+           requests_[op.request.index()].device_v(KvPlace::segment, op.layer, 0).base, segment_tokens_},
+          stream);
+    case OpKind::send_query:
+      return query_down(step, op, stream);
+    case OpKind::send_scores:
+      return scores_up(op, stream);
+    case OpKind::send_rows:
+      return rows_up(op, stream);
+    case OpKind::host_logits:
+    case OpKind::select:
+    case OpKind::pack_rows:
+      break;
+  }
+  HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
+}
+
+GpuOps::RowPlace GpuOps::place_of(const Step& step, const Op& op) const {
+  RowPlace place;
+  for (const BatchRow& row : step.batch) {
+    place.query_tokens = row.query_tokens;
+    if (row.request == op.request) return place;
+    place.first_query += row.query_tokens;
+    ++place.row;
+  }
+  HG_CHECK(false, "op " << op.id.value << ": request " << op.request.value << " is not in the batch");
+  return place;
+}
+
+KvStore GpuOps::device_store(const Op& op) const {
+  const RequestBuffers& request = requests_.at(op.request.index());
+  const RowStore& k = request.device_k(op.work.kv, op.layer, op.work.buffer);
+  return {k.base, request.device_v(op.work.kv, op.layer, op.work.buffer).base, k.slots};
+}
+
+KvStore GpuOps::host_store(const Op& op) const {
+  const RequestBuffers& request = requests_.at(op.request.index());
+  return {request.host_k(op.layer).base, request.host_v(op.layer).base, request.host_k(op.layer).slots};
+}
+
+void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
+  embed({state_.params.step, state_.params.rows, state_.tokens, state_.token_stride, weights_.embedding,
+         shape_.hidden, shape_.head_dim, shape_.rope_theta, state_.hidden, state_.cosine, state_.sine},
+        tokens, stream);
+}
+
+void GpuOps::norm(const float* weight, Tokens tokens, cudaStream_t stream) const {
+  rms_norm({state_.hidden, weight, state_.normed, shape_.hidden, static_cast<float>(shape_.rms_eps), nullptr},
+           tokens, stream);
+}
+
+void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const {
+  if (tokens <= kMostGemvTokens) {
+    gemv(args, static_cast<int>(tokens), stream);
+  } else {
+    gemm(args, tokens, stream);
+  }
+}
+
+void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  norm(layer.attention_norm, tokens, stream);
+  multiply({layer.qkv, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
+            state_.qkv, state_.qkv_width, nullptr},
+           tokens, stream);
+  rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
+              heads_, kv_type_, state_.qkv, state_.cosine, state_.sine},
+             tokens, stream);
+}
+
+void GpuOps::project_out(const Op& op, Tokens tokens, cudaStream_t stream) const {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  multiply({layer.attention_out, shape_.hidden, static_cast<int>(shape_.q_width()), state_.attended,
+            shape_.q_width(), state_.hidden, shape_.hidden, state_.hidden},
+           tokens, stream);
+}
+
+void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  const std::int64_t both = 2LL * shape_.ffn;
+  norm(layer.ffn_norm, tokens, stream);
+  multiply({layer.gate_up, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden, state_.gate_up, both,
+            nullptr},
+           tokens, stream);
+  swiglu(state_.gate_up, shape_.ffn, tokens, stream);
+  multiply({layer.down, shape_.hidden, shape_.ffn, state_.gate_up, both, state_.hidden, shape_.hidden,
+            state_.hidden},
+           tokens, stream);
+}
+
+void GpuOps::lm_head(const Step& step, cudaStream_t stream) const {
+  const auto rows = static_cast<Tokens>(step.batch.size());
+  rms_norm({state_.hidden, weights_.final_norm, state_.normed, shape_.hidden,
+            static_cast<float>(shape_.rms_eps), state_.params.rows},
+           rows, stream);
+  multiply({weights_.output, shape_.vocab, shape_.hidden, state_.normed, shape_.hidden, state_.logits,
+            shape_.vocab, nullptr},
+           rows, stream);
+}
+
+void GpuOps::sample(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RowPlace place = place_of(step, op);
+  const auto request = static_cast<std::int64_t>(op.request.index());
+  const float* logits = state_.logits + static_cast<std::int64_t>(place.row) * shape_.vocab;
+  const std::int32_t* forced = state_.forced ? state_.forced + request * state_.forced_stride : nullptr;
+  argmax({params_of(op), logits, shape_.vocab, forced, state_.tokens + request * state_.token_stride,
+          state_.sampled + request},
+         stream);
+  if (state_.host_logits == nullptr) return;
+  check(
+      cudaMemcpyAsync(state_.host_logits + request * shape_.vocab, logits,
+                      static_cast<std::size_t>(shape_.vocab) * sizeof(float), cudaMemcpyDeviceToHost, stream),
+      "logits to the host");
+}
+
+void GpuOps::attend_rows(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Tokens query = place_of(step, op).first_query;
+  attend({params_of(op), device_store(op), heads_, kv_type_, state_.qkv + query * state_.qkv_width, scale_,
+          state_.space, state_.attend_splits, state_.attended + query * shape_.q_width()},
+         stream);
+}
+
+void GpuOps::prefill(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RowPlace place = place_of(step, op);
+  prefill_attend(
+      {params_of(op), device_store(op), heads_, kv_type_, state_.qkv + place.first_query * state_.qkv_width,
+       state_.qkv_width, scale_, state_.attended + place.first_query * shape_.q_width()},
+      place.query_tokens, stream);
+}
+
+void GpuOps::logits(const Step& step, const Op& op, cudaStream_t stream) const {
+  device_logits({params_of(op), device_store(op), heads_, kv_type_,
+                 state_.qkv + place_of(step, op).first_query * state_.qkv_width, scale_, state_.attend_splits,
+                 requests_[op.request.index()].device_scores, segment_tokens_},
+                stream);
+}
+
+void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = requests_.at(op.request.index());
+  const auto index = static_cast<std::int64_t>(op.request.index());
+  joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores, segment_tokens_,
+                state_.offsets + index * (shape_.query_heads + 1), request.device_chosen_scores,
+                request.device_packed, state_.space, state_.joint_splits,
+                state_.attended + place_of(step, op).first_query * shape_.q_width()},
+               stream);
+}
+
+void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStream_t stream) const {
+  copy_rows({params_of(op), from, to, shape_.kv_heads, row_bytes_}, kCopyBlocks, stream);
+}
+
+void GpuOps::query_down(const Step& step, const Op& op, cudaStream_t stream) const {
+  send_query(state_.qkv + place_of(step, op).first_query * state_.qkv_width,
+             static_cast<int>(shape_.q_width()), requests_[op.request.index()].query, stream);
+}
+
+void GpuOps::scores_up(const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = requests_.at(op.request.index());
+  const std::int64_t first = static_cast<std::int64_t>(op.request.index()) * (shape_.query_heads + 1);
+  send_scores({state_.host_offsets + first, request.chosen_scores, shape_.query_heads, state_.offsets + first,
+               request.device_chosen_scores},
+              kScoreBlocks, stream);
+}
+
+void GpuOps::rows_up(const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = requests_.at(op.request.index());
+  const std::int64_t first = static_cast<std::int64_t>(op.request.index()) * (shape_.query_heads + 1);
+  send_rows(
+      {state_.host_offsets + first, shape_.query_heads, request.packed, row_bytes_, request.device_packed},
+      kCopyBlocks, stream);
+}
+
+}  // namespace hybridgen::cuda

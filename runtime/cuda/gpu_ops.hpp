@@ -1,0 +1,66 @@
+// Hands a stream the kernels of one op: the meaning of every op kind of the roles device, h2d and d2h on a
+// GPU. Launch arguments hold only what the step's structure fixes, as long as every row has one query token;
+// a step with a prompt in it is launched anew each time.
+#pragma once
+
+#include <vector>
+
+#include "core/step/step.hpp"
+#include "runtime/cuda/device_state.hpp"
+#include "runtime/cuda/kernels/matrix.cuh"
+#include "runtime/weights/llama_weights.hpp"
+
+namespace hybridgen::cuda {
+
+class GpuOps {
+ public:
+  // All outlive the object. weights: views of the card's memory.
+  GpuOps(const ModelShape& shape, const LlamaWeights& weights, const MemoryPlan& plan, DeviceState& state,
+         std::vector<RequestBuffers>& requests);
+
+  void enqueue(const Step& step, const Op& op, cudaStream_t stream) const;
+
+ private:
+  // The op's request in the batch: its row, and where its query tokens start among all of the step's.
+  struct RowPlace {
+    std::size_t row = 0;
+    Tokens first_query = 0;
+    Tokens query_tokens = 0;
+  };
+  RowPlace place_of(const Step& step, const Op& op) const;
+  const OpParams* params_of(const Op& op) const { return state_.params.ops + op.id.index(); }
+  KvStore device_store(const Op& op) const;
+  KvStore host_store(const Op& op) const;
+
+  // Over all rows of the batch.
+  void embed_rows(Tokens tokens, cudaStream_t stream) const;
+  void norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const;
+  void project_out(const Op& op, Tokens tokens, cudaStream_t stream) const;
+  void ffn(const Op& op, Tokens tokens, cudaStream_t stream) const;
+  void lm_head(const Step& step, cudaStream_t stream) const;
+  void norm(const float* weight, Tokens tokens, cudaStream_t stream) const;
+  void multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
+
+  // One request.
+  void sample(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_rows(const Step& step, const Op& op, cudaStream_t stream) const;
+  void prefill(const Step& step, const Op& op, cudaStream_t stream) const;
+  void logits(const Step& step, const Op& op, cudaStream_t stream) const;
+  void joint(const Step& step, const Op& op, cudaStream_t stream) const;
+  void copy(const Op& op, const KvStore& from, const KvStore& to, cudaStream_t stream) const;
+  void query_down(const Step& step, const Op& op, cudaStream_t stream) const;
+  void scores_up(const Op& op, cudaStream_t stream) const;
+  void rows_up(const Op& op, cudaStream_t stream) const;
+
+  const ModelShape& shape_;
+  const LlamaWeights& weights_;
+  DeviceState& state_;
+  std::vector<RequestBuffers>& requests_;
+  HeadShape heads_;
+  KvType kv_type_;
+  int row_bytes_;                // one K or V row of one head
+  std::int64_t segment_tokens_;  // stride of a head's device logits
+  float scale_;                  // 1 / sqrt(head_dim)
+};
+
+}  // namespace hybridgen::cuda

@@ -1,0 +1,87 @@
+#include "runtime/cuda/kernels/joint_attend.cuh"
+
+#include "runtime/cuda/kernels/heads_dispatch.cuh"
+#include "runtime/cuda/kernels/partials.cuh"
+#include "runtime/cuda/kernels/row_workers.cuh"
+#include "runtime/cuda/logic/joint_rows.hpp"
+#include "runtime/cuda/logic/slots.hpp"
+#include "runtime/cuda/logic/split.hpp"
+
+namespace hybridgen::cuda {
+namespace {
+
+// Where a row's logit and V lie.
+struct JointRow {
+  float logit = kNoLogit;
+  const std::byte* rows = nullptr;
+  std::int64_t at = 0;  // among `rows`
+};
+
+__device__ JointRow joint_row(const JointAttendArgs& args, const JointRows& rows, const RingRange& ring,
+                              int head, std::int64_t i) {
+  if (rows.on_device(i)) {
+    const std::int64_t head_slots = head / args.heads.group() * args.kv.slots;
+    return {args.device_scores[head * args.stride + i], args.kv.v, head_slots + ring.slot(i)};
+  }
+  const std::int64_t packed = rows.packed_row(i);
+  return {args.host_scores[packed], args.packed, packed};
+}
+
+// A block per split and query head. Logits are there already, so workers need no lane of another row.
+template <class T, int kDim>
+__global__ void __launch_bounds__(kRowThreads) joint_attend_kernel(JointAttendArgs args) {
+  using Rows = RowWorkers<T, kDim>;
+  __shared__ BlockPieces<Rows::kCount, 1, kDim> pieces;
+  const int head = blockIdx.y;
+  const OpParams op = *args.op;
+  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots);
+  const JointRows rows = joint_rows(op.tokens, args.offsets, head);
+  const RowRange range = split_range(rows.count(), args.splits, blockIdx.x, kRowGrain);
+  SoftmaxPiece piece;
+  float sum[Rows::kElements] = {};
+  for (std::int64_t base = range.begin + Rows::worker(); base < range.end; base += kRowTile * Rows::kCount) {
+    float weight[kRowTile];
+    uint4 v[kRowTile];
+    float most = kNoLogit;
+#pragma unroll
+    for (int u = 0; u < kRowTile; ++u) {
+      const std::int64_t n = base + u * Rows::kCount;
+      const JointRow row = joint_row(args, rows, ring, head, n < range.end ? n : base);
+      v[u] = load_streaming(Rows::at(row.rows, row.at));
+      weight[u] = n < range.end ? row.logit : kNoLogit;
+      most = fmaxf(most, weight[u]);
+    }
+    const float factor = raise_max(piece, most);
+#pragma unroll
+    for (int i = 0; i < Rows::kElements; ++i) sum[i] *= factor;
+#pragma unroll
+    for (int u = 0; u < kRowTile; ++u) {
+      float row[Rows::kElements];
+      Vector<T>::unpack(v[u], row);
+      const float share = add_row(piece, weight[u]);
+#pragma unroll
+      for (int i = 0; i < Rows::kElements; ++i) sum[i] += share * row[i];
+    }
+  }
+  if (Rows::lane() == 0) pieces.piece[Rows::worker()][0] = piece;
+#pragma unroll
+  for (int i = 0; i < Rows::kElements; ++i) {
+    pieces.sum[Rows::worker()][0][Rows::lane() * Rows::kElements + i] = sum[i];
+  }
+  __syncthreads();
+  write_piece(pieces, 1, head, blockIdx.x, args.splits, args.space.pieces);
+  if (!arrives_last(args.space.arrived + head, args.splits)) return;
+  join_pieces<kDim>(args.space.pieces, 1, head, args.splits, args.out);
+}
+
+}  // namespace
+
+void joint_attend(const JointAttendArgs& args, cudaStream_t stream) {
+  const dim3 blocks(static_cast<unsigned>(args.splits), static_cast<unsigned>(args.heads.query_heads));
+  by_type(args.kv_type, args.heads, [&]<class T, int kDim>() {
+    joint_attend_kernel<T, kDim><<<blocks, kRowThreads, 0, stream>>>(args);
+  });
+  check_launch("joint_attend");
+}
+
+}  // namespace hybridgen::cuda

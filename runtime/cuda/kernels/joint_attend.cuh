@@ -1,0 +1,27 @@
+// Logit-parallel attention of one request in one layer: ONE softmax per query head over the device's logits
+// and the host's chosen ones, and the weighted sum of V rows from the device's store and from the packed
+// rows.
+#pragma once
+
+#include "runtime/cuda/kernels/launch.cuh"
+#include "runtime/cuda/kernels/partials.hpp"
+
+namespace hybridgen::cuda {
+
+struct JointAttendArgs {
+  const OpParams* op = nullptr;  // the device's rows: the newest op->tokens of op->context tokens
+  KvStore kv;                    // k is not read
+  HeadShape heads;
+  KvType kv_type = KvType::f16;
+  const float* device_scores = nullptr;  // [query_heads][stride], from device_logits
+  std::int64_t stride = 0;
+  const std::int32_t* offsets = nullptr;  // [query_heads + 1]: which packed rows are a head's; on the device
+  const float* host_scores = nullptr;     // by packed row
+  const std::byte* packed = nullptr;      // V rows, [packed row][head_dim]
+  PartialSpace space;                     // arrived: by query head
+  int splits = 1;
+  float* out = nullptr;  // [query_heads][head_dim]
+};
+void joint_attend(const JointAttendArgs& args, cudaStream_t stream);
+
+}  // namespace hybridgen::cuda

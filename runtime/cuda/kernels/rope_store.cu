@@ -1,0 +1,58 @@
+#include "runtime/cuda/kernels/rope_store.cuh"
+
+#include "runtime/cuda/kernels/device.cuh"
+#include "runtime/cuda/logic/small_ops.hpp"
+
+namespace hybridgen::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// A block per query token; a thread per pair of elements of a q or k head, then per element of v.
+template <class T>
+__global__ void rope_store_kernel(RopeStoreArgs args) {
+  const std::int64_t query = blockIdx.x;
+  if (query >= args.step->query_tokens) return;
+  int r = 0;
+  while (r + 1 < args.step->row_count && args.rows[r + 1].first_query <= query) ++r;
+  const KvStore store_of = args.stores[args.rows[r].request];
+  const std::int64_t slot = (args.rows[r].first_position + query - args.rows[r].first_query) % store_of.slots;
+  const int dim = args.heads.head_dim;
+  const int half = dim / 2;
+  const int turned_heads = args.heads.query_heads + args.heads.kv_heads;
+  float* qkv = args.qkv + query * (turned_heads + args.heads.kv_heads) * dim;
+  for (int i = threadIdx.x; i < turned_heads * half; i += kThreads) {
+    const int head = i / half;
+    const int pair = i % half;
+    float* x = qkv + head * dim + pair;
+    const RopePair turned =
+        rotate({x[0], x[half]}, args.cosine[query * half + pair], args.sine[query * half + pair]);
+    if (head < args.heads.query_heads) {
+      x[0] = turned.low;
+      x[half] = turned.high;
+    } else {
+      T* k = reinterpret_cast<T*>(store_of.k) +
+             ((head - args.heads.query_heads) * store_of.slots + slot) * dim + pair;
+      store(k, turned.low);
+      store(k + half, turned.high);
+    }
+  }
+  const float* v = qkv + turned_heads * dim;
+  for (int i = threadIdx.x; i < args.heads.kv_heads * dim; i += kThreads) {
+    store(reinterpret_cast<T*>(store_of.v) + (i / dim * store_of.slots + slot) * dim + i % dim, v[i]);
+  }
+}
+
+}  // namespace
+
+void rope_store(const RopeStoreArgs& args, std::int64_t query_tokens, cudaStream_t stream) {
+  const auto blocks = static_cast<unsigned>(query_tokens);
+  if (args.kv_type == KvType::f16) {
+    rope_store_kernel<__half><<<blocks, kThreads, 0, stream>>>(args);
+  } else {
+    rope_store_kernel<float><<<blocks, kThreads, 0, stream>>>(args);
+  }
+  check_launch("rope_store");
+}
+
+}  // namespace hybridgen::cuda

@@ -1,0 +1,20 @@
+// Turns q and k of the new tokens to their positions and writes k and v into the KV store: one pass over qkv.
+#pragma once
+
+#include "runtime/cuda/kernels/launch.cuh"
+
+namespace hybridgen::cuda {
+
+struct RopeStoreArgs {
+  const StepParams* step = nullptr;
+  const RowParams* rows = nullptr;
+  const KvStore* stores = nullptr;  // by request: of the op's layer and place
+  HeadShape heads;
+  KvType kv_type = KvType::f16;
+  float* qkv = nullptr;  // [query token][(query_heads + 2 kv_heads) * head_dim]; q is turned in place
+  const float* cosine = nullptr;  // [query token][head_dim / 2]
+  const float* sine = nullptr;
+};
+void rope_store(const RopeStoreArgs& args, std::int64_t query_tokens, cudaStream_t stream);
+
+}  // namespace hybridgen::cuda

@@ -1,0 +1,82 @@
+#include "runtime/cuda/moved_bytes.hpp"
+
+#include "core/base/check.hpp"
+#include "runtime/kernels/kv_type.hpp"
+
+namespace hybridgen::cuda {
+namespace {
+
+constexpr Bytes kWeight = sizeof(kernels::Half);
+constexpr Bytes kFloat = sizeof(float);
+
+Tokens query_tokens(const Step& step) {
+  Tokens sum = 0;
+  for (const BatchRow& row : step.batch) sum += row.query_tokens;
+  return sum;
+}
+
+}  // namespace
+
+MovedBytes::MovedBytes(const ModelShape& shape, const MemoryPlan& plan)
+    : shape_(shape), plan_(plan), head_row_(shape.head_dim * bytes_of(plan.kv_dtype)) {}
+
+void MovedBytes::count_weights(const Step& step, const Op& op, ByteCounter& bytes) const {
+  const TierId device = plan_.device_tier;
+  const Tokens tokens = query_tokens(step);
+  switch (op.kind) {
+    case OpKind::embed:
+      return bytes.access(device, tokens * shape_.hidden * kWeight);
+    case OpKind::norm_qkv:
+      bytes.access(device, shape_.qkv_weights() * kWeight);
+      return bytes.access(device, 2 * tokens * shape_.kv_heads * head_row_);
+    case OpKind::project_out:
+      return bytes.access(device, shape_.out_weights() * kWeight);
+    case OpKind::ffn:
+      return bytes.access(device, shape_.ffn_weights() * kWeight);
+    default:
+      return bytes.access(device, shape_.head_weights() * kWeight);
+  }
+}
+
+void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
+  const TierId device = plan_.device_tier;
+  const Bytes rows = op.work.tokens * shape_.kv_heads * head_row_;  // K, or V, of the op's tokens
+  switch (op.kind) {
+    case OpKind::embed:
+    case OpKind::norm_qkv:
+    case OpKind::project_out:
+    case OpKind::ffn:
+    case OpKind::lm_head:
+      return count_weights(step, op, bytes);
+    case OpKind::attend:
+    case OpKind::prefill_attend:
+      return bytes.access(device, 2 * rows);
+    case OpKind::keep_kv:
+      return bytes.access(device, 4 * rows);  // read and written
+    case OpKind::load_kv:
+      bytes.copy(plan_.host_k_tier, device, rows);
+      return bytes.copy(plan_.host_v_tier, device, rows);
+    case OpKind::offload_kv:
+      bytes.copy(device, plan_.host_k_tier, rows);
+      return bytes.copy(device, plan_.host_v_tier, rows);
+    case OpKind::send_query:
+      return bytes.copy(device, plan_.host_k_tier, shape_.q_width() * kFloat);
+    case OpKind::send_scores:
+      return bytes.copy(plan_.host_k_tier, device, chosen * kFloat);
+    case OpKind::send_rows:
+      return bytes.copy(plan_.host_k_tier, device, chosen * head_row_);
+    case OpKind::device_logits:
+      return bytes.access(device, rows);
+    case OpKind::joint_attend:
+      return bytes.access(device, rows + chosen * (head_row_ + kFloat));
+    case OpKind::sample:
+      return;
+    case OpKind::host_logits:
+    case OpKind::select:
+    case OpKind::pack_rows:
+      break;
+  }
+  HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
+}
+
+}  // namespace hybridgen::cuda

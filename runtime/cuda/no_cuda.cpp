@@ -1,0 +1,39 @@
+// In place of the parts that need CUDA where no nvcc was found: the program is the same and says so when
+// asked.
+#include "core/base/error.hpp"
+#include "runtime/cuda/cuda_available.hpp"
+#include "runtime/cuda/cuda_executor.hpp"
+
+namespace hybridgen {
+
+CudaStatus cuda_available() {
+  return {false,
+          "this program was built without CUDA; `./dev setup --cuda && ./dev build cuda` builds it in"};
+}
+
+class CudaExecutor::Impl : public RealExecutor {};
+
+CudaExecutor::CudaExecutor(const Machine&, std::shared_ptr<const HostModel>, const MemoryPlan&, TokenFeed,
+                           Tokens, CudaOptions) {
+  throw NotAvailable("executor cuda: " + cuda_available().text);
+}
+CudaExecutor::~CudaExecutor() = default;
+
+// Never called: there is no object.
+const Capabilities& CudaExecutor::capabilities() const {
+  return impl_->capabilities();
+}
+void CudaExecutor::submit(std::shared_ptr<const Step> step) {
+  impl_->submit(std::move(step));
+}
+Report CudaExecutor::wait() {
+  return impl_->wait();
+}
+const std::vector<std::int32_t>& CudaExecutor::tokens(RequestId request) const {
+  return impl_->tokens(request);
+}
+std::vector<std::string> CudaExecutor::warnings() const {
+  return impl_->warnings();
+}
+
+}  // namespace hybridgen

@@ -1,0 +1,92 @@
+// Copies between the device's memory and the host's: real ones, counted as they are made.
+#include <cstring>
+
+#include "core/base/check.hpp"
+#include "runtime/host/op_runner.hpp"
+
+namespace hybridgen {
+namespace {
+
+// Copies a run of rows of every KV head; returns the bytes.
+Bytes copy_rows(const RowStore& from, Tokens from_slot, const RowStore& to, Tokens to_slot, Tokens count,
+                int kv_heads, Bytes row) {
+  if (count == 0) return 0;
+  HG_CHECK(from_slot + count <= from.slots && to_slot + count <= to.slots, "rows beyond their store");
+  for (int head = 0; head < kv_heads; ++head) {
+    std::memcpy(to.head(head, row) + to_slot * row, from.head(head, row) + from_slot * row,
+                static_cast<std::size_t>(count * row));
+  }
+  return kv_heads * count * row;
+}
+
+}  // namespace
+
+void OpRunner::load_kv(const OpContext& context) {
+  const Op& op = context.op;
+  const RequestBuffers& kv = buffers(context);
+  const Tokens count = op.work.tokens;
+  const RowStore& k = kv.device_k(KvPlace::staging, op.layer, op.work.buffer);
+  const RowStore& v = kv.device_v(KvPlace::staging, op.layer, op.work.buffer);
+  context.bytes.copy(plan_.host_k_tier, plan_.device_tier,
+                     copy_rows(kv.host_k(op.layer), 0, k, 0, count, shape_.kv_heads, head_row_));
+  context.bytes.copy(plan_.host_v_tier, plan_.device_tier,
+                     copy_rows(kv.host_v(op.layer), 0, v, 0, count, shape_.kv_heads, head_row_));
+}
+
+void OpRunner::offload_kv(const OpContext& context) {
+  const Op& op = context.op;
+  const RequestBuffers& kv = buffers(context);
+  const RowStore& k = kv.device_k(op.work.kv, op.layer, op.work.buffer);
+  const RowStore& v = kv.device_v(op.work.kv, op.layer, op.work.buffer);
+  Tokens token = op.work.first_token;  // on the host a token sits in the slot of its position
+  for (const SlotRun& run : ring_runs(op.work.first_token, op.work.tokens, k.slots)) {
+    context.bytes.copy(
+        plan_.device_tier, plan_.host_k_tier,
+        copy_rows(k, run.slot, kv.host_k(op.layer), token, run.count, shape_.kv_heads, head_row_));
+    context.bytes.copy(
+        plan_.device_tier, plan_.host_v_tier,
+        copy_rows(v, run.slot, kv.host_v(op.layer), token, run.count, shape_.kv_heads, head_row_));
+    token += run.count;
+  }
+}
+
+void OpRunner::keep_kv(const OpContext& context) {
+  const Op& op = context.op;
+  const RequestBuffers& kv = buffers(context);
+  const RowStore& from_k = kv.device_k(KvPlace::staging, op.layer, op.work.buffer);
+  const RowStore& from_v = kv.device_v(KvPlace::staging, op.layer, op.work.buffer);
+  const RowStore& to_k = kv.device_k(KvPlace::segment, op.layer, 0);
+  const RowStore& to_v = kv.device_v(KvPlace::segment, op.layer, 0);
+  Tokens token = op.work.first_token;
+  for (const SlotRun& run : ring_runs(op.work.first_token, op.work.tokens, to_k.slots)) {
+    const Bytes bytes = copy_rows(from_k, token, to_k, run.slot, run.count, shape_.kv_heads, head_row_) +
+                        copy_rows(from_v, token, to_v, run.slot, run.count, shape_.kv_heads, head_row_);
+    context.bytes.access(plan_.device_tier, bytes);  // read
+    context.bytes.access(plan_.device_tier, bytes);  // written
+    token += run.count;
+  }
+}
+
+void OpRunner::send_query(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  const auto bytes = static_cast<Bytes>(shape_.q_width() * static_cast<std::int64_t>(sizeof(float)));
+  std::memcpy(buffers(context).query, act_.qkv.data() + place.first_query * act_.qkv_width,
+              static_cast<std::size_t>(bytes));
+  context.bytes.copy(plan_.device_tier, plan_.host_k_tier, bytes);
+}
+
+void OpRunner::send_scores(const OpContext& context) {
+  RequestBuffers& request = buffers(context);
+  const Bytes bytes = request.chosen() * static_cast<Bytes>(sizeof(float));
+  std::memcpy(request.device_chosen_scores, request.chosen_scores, static_cast<std::size_t>(bytes));
+  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+}
+
+void OpRunner::send_rows(const OpContext& context) {
+  RequestBuffers& request = buffers(context);
+  const Bytes bytes = request.chosen() * head_row_;
+  std::memcpy(request.device_packed, request.packed, static_cast<std::size_t>(bytes));
+  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+}
+
+}  // namespace hybridgen

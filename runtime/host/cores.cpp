@@ -1,0 +1,45 @@
+#include "runtime/host/cores.hpp"
+
+#include <hwloc.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace hybridgen {
+namespace {
+
+// Loaded once; hwloc's topology is read only afterwards and may be used by every thread.
+hwloc_topology_t topology() {
+  struct Loaded {
+    hwloc_topology_t handle = nullptr;
+    Loaded() {
+      hwloc_topology_init(&handle);
+      hwloc_topology_load(handle);
+    }
+    ~Loaded() { hwloc_topology_destroy(handle); }
+  };
+  static const Loaded kLoaded;
+  return kLoaded.handle;
+}
+
+}  // namespace
+
+int usable_cores() {
+  return std::max(1, hwloc_get_nbobjs_by_type(topology(), HWLOC_OBJ_CORE));
+}
+
+Bytes usable_memory() {
+  return static_cast<Bytes>(hwloc_get_root_obj(topology())->total_memory);
+}
+
+bool pin_to_core(int core) {
+  const hwloc_obj_t object =
+      hwloc_get_obj_by_type(topology(), HWLOC_OBJ_CORE, static_cast<unsigned>(core % usable_cores()));
+  if (object == nullptr) return false;
+  const std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)> one(hwloc_bitmap_dup(object->cpuset),
+                                                                          &hwloc_bitmap_free);
+  hwloc_bitmap_singlify(one.get());
+  return hwloc_set_cpubind(topology(), one.get(), HWLOC_CPUBIND_THREAD) == 0;
+}
+
+}  // namespace hybridgen

@@ -1,0 +1,265 @@
+// What the device computes: the transformer's layers over its own memory.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "core/base/check.hpp"
+#include "runtime/host/op_runner.hpp"
+#include "runtime/kernels/attend.hpp"
+#include "runtime/kernels/convert.hpp"
+#include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/gemm.hpp"
+#include "runtime/kernels/gemv.hpp"
+#include "runtime/kernels/prefill.hpp"
+#include "runtime/kernels/rope.hpp"
+
+namespace hybridgen {
+namespace {
+
+constexpr std::int64_t kGemvGrain = 16;  // weight rows: no cache line of the result is shared by two threads
+
+}  // namespace
+
+void OpRunner::embed(const OpContext& context) {
+  const int half = shape_.head_dim / 2;
+  Tokens query = 0;
+  for (const BatchRow& row : context.step.batch) {
+    const auto& tokens = tokens_.at(row.request.index());
+    for (Tokens i = 0; i < row.query_tokens; ++i, ++query) {
+      const Tokens position = row.first_position + i;
+      const std::int32_t token = tokens.at(static_cast<std::size_t>(position));
+      kernels::embed_row(weights_.embedding, token, shape_.hidden,
+                         act_.hidden.data() + query * shape_.hidden);
+      kernels::rope_angles(position, shape_.head_dim, shape_.rope_theta, act_.cosine.data() + query * half,
+                           act_.sine.data() + query * half);
+      context.bytes.access(plan_.device_tier, shape_.hidden * static_cast<Bytes>(sizeof(kernels::Half)));
+    }
+  }
+}
+
+void OpRunner::norm(const OpContext& context, const float* weight) {
+  const Tokens tokens = query_tokens(context.step);
+  context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      kernels::rms_norm(act_.hidden.data() + t * shape_.hidden, weight,
+                        act_.normed.data() + t * shape_.hidden, shape_.hidden,
+                        static_cast<float>(shape_.rms_eps));
+    }
+  });
+}
+
+void OpRunner::project(const OpContext& context, const kernels::Half* weights, std::int64_t rows,
+                       std::int64_t cols, const float* x, std::int64_t x_stride, Tokens tokens, float* out,
+                       std::int64_t out_stride) {
+  if (tokens == 1) {
+    context.team.parallel(rows, kGemvGrain, [&](int, std::int64_t begin, std::int64_t end) {
+      kernels::gemv_f16(weights, x, out, begin, end, cols);
+    });
+  } else {
+    context.team.parallel(rows, kernels::kGemmRows, [&](int thread, std::int64_t begin, std::int64_t end) {
+      kernels::gemm_f16(weights, x, x_stride, tokens, begin, end, cols, out, out_stride,
+                        act_.scratch[static_cast<std::size_t>(thread)].data());
+    });
+  }
+  context.bytes.access(plan_.device_tier, rows * cols * static_cast<Bytes>(sizeof(kernels::Half)));
+}
+
+void OpRunner::norm_qkv(const OpContext& context) {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const Tokens tokens = query_tokens(context.step);
+  norm(context, layer.attention_norm);
+  project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+          act_.qkv.data(), act_.qkv_width);
+  Tokens query = 0;
+  for (const BatchRow& row : context.step.batch) {
+    context.team.parallel(row.query_tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        store_new_rows(context, row.request.index(), query + i, row.first_position + i);
+      }
+    });
+    context.bytes.access(plan_.device_tier, row.query_tokens * 2 * shape_.kv_heads * head_row_);
+    query += row.query_tokens;
+  }
+}
+
+// Turns q and k of one token to its position and writes k and v where the op says.
+void OpRunner::store_new_rows(const OpContext& context, std::size_t request, Tokens query, Tokens position) {
+  const int half = shape_.head_dim / 2;
+  const float* cosine = act_.cosine.data() + query * half;
+  const float* sine = act_.sine.data() + query * half;
+  float* q = act_.qkv.data() + query * act_.qkv_width;
+  float* k = q + shape_.q_width();
+  const float* v = k + shape_.kv_width();
+  kernels::rope(q, shape_.query_heads, shape_.head_dim, cosine, sine);
+  kernels::rope(k, shape_.kv_heads, shape_.head_dim, cosine, sine);
+  const Work& work = context.op.work;
+  const RequestBuffers& kv = requests_[request];
+  const RowStore& k_store = kv.device_k(work.kv, context.op.layer, work.buffer);
+  const RowStore& v_store = kv.device_v(work.kv, context.op.layer, work.buffer);
+  const Tokens slot = position % k_store.slots;
+  for (int head = 0; head < shape_.kv_heads; ++head) {
+    const std::int64_t offset = head * shape_.head_dim;
+    kernels::store_rows(kv_type_, k + offset, k_store.head(head, head_row_) + slot * head_row_,
+                        shape_.head_dim);
+    kernels::store_rows(kv_type_, v + offset, v_store.head(head, head_row_) + slot * head_row_,
+                        shape_.head_dim);
+  }
+}
+
+// The newest `tokens` tokens of the op's request on the device, as spans in token order. Returns how many
+// spans.
+int OpRunner::spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const {
+  const Work& work = context.op.work;
+  const RowPlace place = place_of(context);
+  const Tokens context_tokens = place.first_position + place.query_tokens;
+  const RowStore& k = buffers(context).device_k(work.kv, context.op.layer, work.buffer);
+  const RowStore& v = buffers(context).device_v(work.kv, context.op.layer, work.buffer);
+  int count = 0;
+  for (const SlotRun& run : ring_runs(context_tokens - work.tokens, work.tokens, k.slots)) {
+    if (run.count == 0) continue;
+    spans[count++] = {k.head(kv_head, head_row_) + run.slot * head_row_,
+                      v.head(kv_head, head_row_) + run.slot * head_row_, run.count};
+  }
+  return count;
+}
+
+void OpRunner::attend(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  const int group = shape_.group();
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
+  const std::int64_t group_width = static_cast<std::int64_t>(group) * shape_.head_dim;
+  context.team.parallel(shape_.kv_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
+    float* scratch = act_.scratch[static_cast<std::size_t>(thread)].data();
+    for (std::int64_t head = begin; head < end; ++head) {
+      kernels::KvSpan spans[2];
+      const int span_count = spans_of(context, static_cast<int>(head), spans);
+      walked += spans[0].count + spans[1].count;
+      const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group_width;
+      float* out = act_.attended.data() + place.first_query * shape_.q_width() + head * group_width;
+      if (place.query_tokens == 1) {
+        kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_, scratch, out,
+                        nullptr);
+      } else {
+        kernels::prefill(kv_type_, q, act_.qkv_width, place.query_tokens, place.first_position, group,
+                         shape_.head_dim, spans, span_count, scale_, scratch, out, shape_.q_width());
+      }
+    }
+  });
+  context.bytes.access(plan_.device_tier, 2 * walked * head_row_);  // K and V
+}
+
+void OpRunner::device_logits(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  RequestBuffers& request = buffers(context);
+  const int group = shape_.group();
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
+  context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t head = begin; head < end; ++head) {
+      kernels::KvSpan spans[2];
+      const int span_count = spans_of(context, static_cast<int>(head), spans);
+      walked += spans[0].count + spans[1].count;
+      const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group * shape_.head_dim;
+      float* scores = request.device_scores + head * group * plan_.segment_tokens;
+      for (int i = 0; i < span_count; ++i) {
+        kernels::logits(kv_type_, q, group, shape_.head_dim, spans[i].k, spans[i].count, scale_, scores,
+                        plan_.segment_tokens);
+        scores += spans[i].count;
+      }
+    }
+  });
+  context.bytes.access(plan_.device_tier, walked * head_row_);
+}
+
+void OpRunner::joint_attend(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  RequestBuffers& request = buffers(context);
+  const int group = shape_.group();
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
+  std::vector<kernels::HostRows> rows(static_cast<std::size_t>(shape_.query_heads));
+  std::int64_t before = 0;
+  for (std::size_t head = 0; head < rows.size(); ++head) {
+    rows[head] = {request.device_chosen_scores + before, request.device_packed + before * head_row_,
+                  request.counts[head]};
+    before += request.counts[head];
+  }
+  context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t head = begin; head < end; ++head) {
+      kernels::KvSpan spans[2];
+      const int span_count = spans_of(context, static_cast<int>(head), spans);
+      walked += spans[0].count + spans[1].count;
+      const kernels::RowSpan v_spans[2] = {{spans[0].v, spans[0].count}, {spans[1].v, spans[1].count}};
+      float* out =
+          act_.attended.data() + place.first_query * shape_.q_width() + head * group * shape_.head_dim;
+      kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
+                            request.device_scores + head * group * plan_.segment_tokens, plan_.segment_tokens,
+                            rows.data() + head * group, out, nullptr);
+    }
+  });
+  context.bytes.access(plan_.device_tier, walked * head_row_);
+  context.bytes.access(plan_.device_tier, before * (head_row_ + static_cast<Bytes>(sizeof(float))));
+}
+
+void OpRunner::add_to_residual(const OpContext& context) {
+  const std::int64_t elements = query_tokens(context.step) * shape_.hidden;
+  kernels::add(act_.hidden.data(), act_.product.data(), act_.hidden.data(), elements);
+}
+
+void OpRunner::project_out(const OpContext& context) {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  project(context, layer.attention_out, shape_.hidden, shape_.q_width(), act_.attended.data(),
+          shape_.q_width(), query_tokens(context.step), act_.product.data(), shape_.hidden);
+  add_to_residual(context);
+}
+
+void OpRunner::ffn(const OpContext& context) {
+  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const Tokens tokens = query_tokens(context.step);
+  const std::int64_t both = 2LL * shape_.ffn;
+  norm(context, layer.ffn_norm);
+  project(context, layer.gate_up, both, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+          act_.gate_up.data(), both);
+  context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      float* gate = act_.gate_up.data() + t * both;
+      kernels::swiglu(gate, gate + shape_.ffn, gate, shape_.ffn);
+    }
+  });
+  project(context, layer.down, shape_.hidden, shape_.ffn, act_.gate_up.data(), both, tokens,
+          act_.product.data(), shape_.hidden);
+  add_to_residual(context);
+}
+
+void OpRunner::lm_head(const OpContext& context) {
+  Tokens query = 0;
+  Tokens row_index = 0;
+  for (const BatchRow& row : context.step.batch) {
+    query += row.query_tokens;  // the row's last query token is the one before
+    kernels::rms_norm(act_.hidden.data() + (query - 1) * shape_.hidden, weights_.final_norm,
+                      act_.normed.data() + row_index * shape_.hidden, shape_.hidden,
+                      static_cast<float>(shape_.rms_eps));
+    ++row_index;
+  }
+  project(context, weights_.output, shape_.vocab, shape_.hidden, act_.normed.data(), shape_.hidden, row_index,
+          act_.logits.data(), shape_.vocab);
+}
+
+std::int64_t OpRunner::sample(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  const auto vocab = static_cast<std::size_t>(shape_.vocab);
+  const std::span<const float> logits(act_.logits.data() + place.row * vocab, vocab);
+  auto& tokens = tokens_.at(context.op.request.index());
+  if (feed_.on_logits) {
+    feed_.on_logits(context.op.request, place.first_position + place.query_tokens - 1, logits);
+  }
+  auto next = static_cast<std::int32_t>(kernels::argmax(logits.data(), shape_.vocab));
+  if (!feed_.forced.empty()) {
+    const auto& forced = feed_.forced.at(context.op.request.index());
+    const std::size_t generated = tokens.size() - feed_.prompts.at(context.op.request.index()).size();
+    next = forced.at(generated);
+  }
+  tokens.push_back(next);
+  if (!context.op.produces.valid()) return 0;
+  return std::find(feed_.end_tokens.begin(), feed_.end_tokens.end(), next) != feed_.end_tokens.end() ? 1 : 0;
+}
+
+}  // namespace hybridgen

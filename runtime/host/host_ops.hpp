@@ -1,0 +1,37 @@
+// What the host computes, under every real executor: logits over its segment, the selection among them, and
+// the packing of V rows. It reads and writes a request's host-side buffers only.
+#pragma once
+
+#include <cstdint>
+
+#include "core/machine/model_shape.hpp"
+#include "core/residency/memory_plan.hpp"
+#include "runtime/host/op_context.hpp"
+#include "runtime/host/request_buffers.hpp"
+
+namespace hybridgen {
+
+class HostOps {
+ public:
+  // Both outlive the object.
+  HostOps(const ModelShape& shape, const MemoryPlan& plan);
+
+  // An op of the host role, on the lane that calls it. Returns the count of the outcome that it produces, 0
+  // for an op that produces none.
+  std::int64_t run(const OpContext& context, RequestBuffers& request) const;
+  // Scratch that a request's selection needs with this many threads; the owner of the buffers provides it.
+  std::size_t select_scratch(int threads) const;
+
+ private:
+  void host_logits(const OpContext& context, RequestBuffers& request) const;
+  std::int64_t select(const OpContext& context, RequestBuffers& request) const;
+  void pack_rows(const OpContext& context, RequestBuffers& request) const;
+
+  const ModelShape& shape_;
+  const MemoryPlan& plan_;
+  kernels::KvType kv_type_;
+  Bytes head_row_;  // one K or V row of one head
+  float scale_;     // 1 / sqrt(head_dim)
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,117 @@
+#include "runtime/host/op_runner.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/check.hpp"
+
+namespace hybridgen {
+namespace {
+
+Tokens most_query_tokens(const TokenFeed& feed) {
+  std::size_t most = feed.prompts.size();
+  for (const auto& prompt : feed.prompts) most = std::max(most, prompt.size());
+  return static_cast<Tokens>(most);
+}
+
+}  // namespace
+
+OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens,
+                   std::vector<TierMemory>& memory, int device_threads, int host_threads)
+    : shape_(model.shape),
+      weights_(model.weights),
+      plan_(plan),
+      host_ops_(shape_, plan_),
+      feed_(std::move(feed)),
+      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
+      scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
+      act_(model.shape, plan, most_query_tokens(feed_), static_cast<int>(feed_.prompts.size()),
+           device_threads) {
+  for (const auto& prompt : feed_.prompts) {
+    tokens_.push_back(prompt);
+    tokens_.back().reserve(prompt.size() + static_cast<std::size_t>(new_tokens));
+    requests_.emplace_back(shape_, plan_, memory);
+    requests_.back().scratch.resize(host_ops_.select_scratch(host_threads));
+  }
+}
+
+std::int64_t OpRunner::run(const OpContext& context) {
+  switch (context.op.kind) {
+    case OpKind::embed:
+      embed(context);
+      return 0;
+    case OpKind::norm_qkv:
+      norm_qkv(context);
+      return 0;
+    case OpKind::attend:
+    case OpKind::prefill_attend:
+      attend(context);
+      return 0;
+    case OpKind::load_kv:
+      load_kv(context);
+      return 0;
+    case OpKind::offload_kv:
+      offload_kv(context);
+      return 0;
+    case OpKind::keep_kv:
+      keep_kv(context);
+      return 0;
+    case OpKind::send_query:
+      send_query(context);
+      return 0;
+    case OpKind::host_logits:
+    case OpKind::select:
+    case OpKind::pack_rows:
+      return host_ops_.run(context, buffers(context));
+    case OpKind::send_scores:
+      send_scores(context);
+      return 0;
+    case OpKind::send_rows:
+      send_rows(context);
+      return 0;
+    case OpKind::device_logits:
+      device_logits(context);
+      return 0;
+    case OpKind::joint_attend:
+      joint_attend(context);
+      return 0;
+    case OpKind::project_out:
+      project_out(context);
+      return 0;
+    case OpKind::ffn:
+      ffn(context);
+      return 0;
+    case OpKind::lm_head:
+      lm_head(context);
+      return 0;
+    case OpKind::sample:
+      return sample(context);
+  }
+  HG_CHECK(false, "op " << context.op.id.value << " of an unknown kind");
+  return 0;
+}
+
+OpRunner::RowPlace OpRunner::place_of(const OpContext& context) const {
+  RowPlace place;
+  for (const BatchRow& row : context.step.batch) {
+    if (row.request == context.op.request) {
+      place.query_tokens = row.query_tokens;
+      place.first_position = row.first_position;
+      return place;
+    }
+    place.first_query += row.query_tokens;
+    ++place.row;
+  }
+  HG_CHECK(false, "op " << context.op.id.value << ": request " << context.op.request.value
+                        << " is not in the batch");
+  return place;
+}
+
+Tokens OpRunner::query_tokens(const Step& step) {
+  Tokens sum = 0;
+  for (const BatchRow& row : step.batch) sum += row.query_tokens;
+  return sum;
+}
+
+}  // namespace hybridgen

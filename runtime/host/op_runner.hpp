@@ -1,0 +1,86 @@
+// Carries out one op on the lane that calls it: the meaning of every op kind on this machine. The host device
+// plays the GPU: its ops touch its own memory only, and the copies between are real copies.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/step/step.hpp"
+#include "runtime/host/activations.hpp"
+#include "runtime/host/host_model.hpp"
+#include "runtime/host/host_ops.hpp"
+#include "runtime/host/op_context.hpp"
+#include "runtime/host/request_buffers.hpp"
+#include "runtime/host/tokens.hpp"
+
+namespace hybridgen {
+
+// Ops that run at the same time touch different buffers: the plan's dependencies say so, not locks.
+class OpRunner {
+ public:
+  // memory: by tier id. device_threads, host_threads: of the largest lane in each role, for their scratch.
+  OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens,
+           std::vector<TierMemory>& memory, int device_threads, int host_threads);
+
+  // Returns the count of the outcome that the op produces, 0 for an op that produces none.
+  std::int64_t run(const OpContext& context);
+
+  // All tokens of a request: its prompt, then the generated ones.
+  const std::vector<std::int32_t>& tokens(RequestId request) const { return tokens_.at(request.index()); }
+
+ private:
+  // The op's request in the batch: its row and where its query tokens start among all of the step's.
+  struct RowPlace {
+    std::size_t row = 0;
+    Tokens first_query = 0;
+    Tokens query_tokens = 0;
+    Tokens first_position = 0;
+  };
+  RowPlace place_of(const OpContext& context) const;
+  static Tokens query_tokens(const Step& step);
+
+  // device_ops.cpp
+  void embed(const OpContext& context);
+  void norm_qkv(const OpContext& context);
+  void store_new_rows(const OpContext& context, std::size_t row, Tokens query, Tokens position);
+  void attend(const OpContext& context);
+  void device_logits(const OpContext& context);
+  void joint_attend(const OpContext& context);
+  void project_out(const OpContext& context);
+  void ffn(const OpContext& context);
+  void lm_head(const OpContext& context);
+  std::int64_t sample(const OpContext& context);
+  void norm(const OpContext& context, const float* weight);
+  void add_to_residual(const OpContext& context);
+  // out[t][rows] = x[t][cols] . W^T, the weight rows shared out over the team.
+  void project(const OpContext& context, const kernels::Half* weights, std::int64_t rows, std::int64_t cols,
+               const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
+  int spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const;
+
+  // copy_ops.cpp
+  void load_kv(const OpContext& context);
+  void offload_kv(const OpContext& context);
+  void keep_kv(const OpContext& context);
+  void send_query(const OpContext& context);
+  void send_scores(const OpContext& context);
+  void send_rows(const OpContext& context);
+
+  RequestBuffers& buffers(const OpContext& context) { return requests_.at(context.op.request.index()); }
+  const RequestBuffers& buffers(const OpContext& context) const {
+    return requests_.at(context.op.request.index());
+  }
+
+  const ModelShape& shape_;
+  const LlamaWeights& weights_;
+  MemoryPlan plan_;
+  HostOps host_ops_;
+  TokenFeed feed_;
+  kernels::KvType kv_type_;
+  Bytes head_row_;                                 // one K or V row of one head
+  float scale_;                                    // 1 / sqrt(head_dim)
+  std::vector<std::vector<std::int32_t>> tokens_;  // by request
+  std::vector<RequestBuffers> requests_;
+  Activations act_;
+};
+
+}  // namespace hybridgen

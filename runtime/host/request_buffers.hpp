@@ -1,0 +1,69 @@
+// One request's KV and exchange buffers on this machine, allocated whole before the run. K and V rows lie per
+// KV head, contiguous in token order: [kv_head][slot][head_dim].
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/machine/model_shape.hpp"
+#include "core/residency/memory_plan.hpp"
+#include "core/step/op.hpp"
+#include "runtime/host/tier_memory.hpp"
+#include "runtime/kernels/kv_type.hpp"
+
+namespace hybridgen {
+
+// Rows of K or V of every KV head: head h starts at base + h * slots * row.
+struct RowStore {
+  std::byte* base = nullptr;
+  Tokens slots = 0;
+
+  std::byte* head(int kv_head, Bytes row) const { return base + (kv_head * slots) * row; }
+};
+
+// A contiguous run of slots that holds consecutive tokens.
+struct SlotRun {
+  Tokens slot = 0;
+  Tokens count = 0;
+};
+
+// The slots of tokens [first, first + count): position p sits in slot p mod slots. One run, or two where the
+// ring wraps; unused runs have count 0.
+std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots);
+
+class RequestBuffers {
+ public:
+  // memory: by tier id.
+  RequestBuffers(const ModelShape& model, const MemoryPlan& plan, std::vector<TierMemory>& memory);
+
+  // The device's rows of a layer: the ring, or a staging buffer.
+  const RowStore& device_k(KvPlace place, int layer, int buffer) const;
+  const RowStore& device_v(KvPlace place, int layer, int buffer) const;
+  const RowStore& host_k(int layer) const { return host_k_.at(static_cast<std::size_t>(layer)); }
+  const RowStore& host_v(int layer) const { return host_v_.at(static_cast<std::size_t>(layer)); }
+
+  // Host side of the exchange.
+  float* query = nullptr;              // [query_heads][head_dim], as sent down
+  float* host_scores = nullptr;        // [query_heads][host_tokens]
+  std::int32_t* rows = nullptr;        // [query_heads][rows_per_head], chosen row indices
+  float* chosen_scores = nullptr;      // behind each other, head after head
+  std::byte* packed = nullptr;         // V rows in the order of chosen_scores
+  std::vector<std::int64_t> counts;    // by query head: how many were chosen
+  std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
+
+  // Device side of the exchange.
+  float* device_scores = nullptr;  // [query_heads][segment_tokens]
+  float* device_chosen_scores = nullptr;
+  std::byte* device_packed = nullptr;
+
+  std::int64_t chosen() const;  // sum of counts
+
+ private:
+  std::vector<RowStore> segment_k_, segment_v_;  // by layer
+  std::vector<RowStore> staging_k_, staging_v_;  // by buffer
+  std::vector<RowStore> host_k_, host_v_;        // by layer
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,49 @@
+// A lane's thread group: a leader that executes ops in order and helpers that share the work of one op with
+// it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace hybridgen {
+
+class Team {
+ public:
+  // threads >= 1; thread i is pinned to core first_core + i. The leader runs `body` and is pinned as well.
+  Team(int threads, int first_core, std::function<void(Team&)> body);
+  // Joins all threads; the body must be on its way to return.
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  int threads() const { return threads_; }
+  // Threads that the operating system did not let be pinned.
+  int unpinned() const { return unpinned_.load(); }
+  // Only from the leader: calls work(thread, begin, end) once per thread with an equal share of [0, count)
+  // and returns when all are done. Shares are multiples of `grain` but for the last.
+  void parallel(std::int64_t count, std::int64_t grain,
+                const std::function<void(int, std::int64_t, std::int64_t)>& work);
+
+ private:
+  void help(int thread);
+  void share(int thread);
+
+  int threads_;
+  std::atomic<int> unpinned_{0};
+  std::atomic<std::uint32_t> job_{0};   // raised once per parallel(); the last one is the order to leave
+  std::atomic<std::uint32_t> busy_{0};  // helpers that still work on it
+  std::atomic<bool> leave_{false};
+  const std::function<void(int, std::int64_t, std::int64_t)>* work_ = nullptr;
+  std::int64_t count_ = 0;
+  std::int64_t grain_ = 1;
+  std::atomic<bool> failed_{false};  // somebody's share threw; failure_ is what
+  std::exception_ptr failure_;
+  std::vector<std::jthread> helpers_;
+  std::jthread leader_;
+};
+
+}  // namespace hybridgen

@@ -1,0 +1,199 @@
+// Bodies of logits and weighted_v for one instruction set; see simd.hpp.
+// Several heads are passed over a strip of rows that stays in the first-level cache, never all at once:
+// accumulators have to fit the registers. A software prefetch runs ahead only where arithmetic, not memory,
+// sets the pace.
+
+inline constexpr int kRowsPerTile = 4;
+inline constexpr std::int64_t kStripBytes = 16 * 1024;
+inline constexpr std::int64_t kPrefetchBytes = 8 * 1024;
+
+// Four rows, kHeads heads. kHeadDim 0: known only at run time.
+template <class T, int kHeads, int kHeadDim>
+HG_TARGET static inline void logits_tile(const float* q, int head_dim, const T* k, float scale, float* scores,
+                                         std::int64_t stride) {
+  const int dims = kHeadDim ? kHeadDim : head_dim;
+  Vec sum[kHeads][kRowsPerTile];
+#pragma GCC unroll 4
+  for (int h = 0; h < kHeads; ++h) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRowsPerTile; ++r) sum[h][r] = zero();
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRowsPerTile; ++r) {
+#pragma GCC unroll 8
+    for (int d = 0; d < dims; d += kWidth) {
+      const Vec row = load(k + r * dims + d);
+#pragma GCC unroll 4
+      for (int h = 0; h < kHeads; ++h) sum[h][r] = fma(row, load(q + h * dims + d), sum[h][r]);
+    }
+  }
+  const __m128 factor = _mm_set1_ps(scale);
+#pragma GCC unroll 4
+  for (int h = 0; h < kHeads; ++h) {
+    const __m128 four = reduce_add4(sum[h][0], sum[h][1], sum[h][2], sum[h][3]);
+    _mm_storeu_ps(scores + h * stride, _mm_mul_ps(four, factor));
+  }
+}
+
+template <class T, int kHeads, int kHeadDim>
+HG_TARGET static void logits_strip(const float* q, int head_dim, const T* k, std::int64_t rows, float scale,
+                                   float* scores, std::int64_t stride) {
+  const int dims = kHeadDim ? kHeadDim : head_dim;
+  std::int64_t n = 0;
+  for (; n + kRowsPerTile <= rows; n += kRowsPerTile) {
+    const T* tile = k + n * dims;
+    if constexpr (kHeads > 1) {
+      for (int line = 0; line < kRowsPerTile * dims * static_cast<int>(sizeof(T)); line += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(tile) + kPrefetchBytes + line, _MM_HINT_T1);
+      }
+    }
+    logits_tile<T, kHeads, kHeadDim>(q, head_dim, tile, scale, scores + n, stride);
+  }
+  for (; n < rows; ++n) {
+    for (int h = 0; h < kHeads; ++h) {
+      Vec sum = zero();
+      for (int d = 0; d < dims; d += kWidth) sum = fma(load(k + n * dims + d), load(q + h * dims + d), sum);
+      scores[h * stride + n] = reduce_add(sum) * scale;
+    }
+  }
+}
+
+template <class T, int kHeadDim>
+HG_TARGET static void logits_of(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
+                                float scale, float* scores, std::int64_t stride) {
+  const int passes = (group + kHeadsPerPass - 1) / kHeadsPerPass;
+  const std::int64_t row_bytes = head_dim * static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t strip = passes == 1 ? rows : (kStripBytes / row_bytes + 3) / 4 * 4;
+  for (std::int64_t n = 0; n < rows; n += strip) {
+    const std::int64_t count = rows - n < strip ? rows - n : strip;
+    int head = 0;
+    for (int pass = 0; pass < passes; ++pass) {
+      const int heads = group / passes + (pass < group % passes ? 1 : 0);
+      const float* head_q = q + static_cast<std::int64_t>(head) * head_dim;
+      float* head_scores = scores + head * stride + n;
+      const T* strip_k = k + n * head_dim;
+      switch (heads) {
+        case 1:
+          logits_strip<T, 1, kHeadDim>(head_q, head_dim, strip_k, count, scale, head_scores, stride);
+          break;
+        case 2:
+          logits_strip<T, 2, kHeadDim>(head_q, head_dim, strip_k, count, scale, head_scores, stride);
+          break;
+        case 3:
+          logits_strip<T, 3, kHeadDim>(head_q, head_dim, strip_k, count, scale, head_scores, stride);
+          break;
+        default:
+          logits_strip<T, 4, kHeadDim>(head_q, head_dim, strip_k, count, scale, head_scores, stride);
+      }
+      head += heads;
+    }
+  }
+}
+
+template <class T>
+HG_TARGET static void logits(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
+                             float scale, float* scores, std::int64_t stride) {
+  if (head_dim == 64) return logits_of<T, 64>(q, group, head_dim, k, rows, scale, scores, stride);
+  if (head_dim == 128) return logits_of<T, 128>(q, group, head_dim, k, rows, scale, scores, stride);
+  logits_of<T, 0>(q, group, head_dim, k, rows, scale, scores, stride);
+}
+
+// kHeads heads, kVecs vectors of each row's dimensions.
+template <class T, int kHeads, int kVecs>
+HG_TARGET static void weighted_strip(const float* p, std::int64_t stride, int head_dim, const T* v,
+                                     std::int64_t rows, float* out) {
+  Vec sum[kHeads][kVecs];
+#pragma GCC unroll 4
+  for (int h = 0; h < kHeads; ++h) {
+#pragma GCC unroll 8
+    for (int c = 0; c < kVecs; ++c) sum[h][c] = load(out + h * head_dim + c * kWidth);
+  }
+  for (std::int64_t n = 0; n < rows; ++n) {
+    const T* row = v + n * head_dim;
+    Vec weight[kHeads];
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeads; ++h) weight[h] = set1(p[h * stride + n]);
+#pragma GCC unroll 8
+    for (int c = 0; c < kVecs; ++c) {
+      const Vec value = load(row + c * kWidth);
+#pragma GCC unroll 4
+      for (int h = 0; h < kHeads; ++h) sum[h][c] = fma(weight[h], value, sum[h][c]);
+    }
+    if constexpr (kHeads > 1) {
+      for (int byte = 0; byte < kVecs * kWidth * static_cast<int>(sizeof(T)); byte += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(row) + kPrefetchBytes + byte, _MM_HINT_T1);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int h = 0; h < kHeads; ++h) {
+#pragma GCC unroll 8
+    for (int c = 0; c < kVecs; ++c) store(out + h * head_dim + c * kWidth, sum[h][c]);
+  }
+}
+
+template <class T, int kHeads>
+HG_TARGET static void weighted_dims(const float* p, std::int64_t stride, int head_dim, const T* v,
+                                    std::int64_t rows, float* out) {
+  constexpr int kVecs = 4;
+  // Whole rows in one pass where the registers hold them: 3 heads x 8 vectors of 32 registers.
+  if constexpr (kHeads * 8 <= kRegisters - 8) {
+    if (head_dim == 8 * kWidth) return weighted_strip<T, kHeads, 8>(p, stride, head_dim, v, rows, out);
+  }
+  int d = 0;
+  for (; d + kVecs * kWidth <= head_dim; d += kVecs * kWidth) {
+    weighted_strip<T, kHeads, kVecs>(p, stride, head_dim, v + d, rows, out + d);
+  }
+  for (; d < head_dim; d += kWidth) weighted_strip<T, kHeads, 1>(p, stride, head_dim, v + d, rows, out + d);
+}
+
+template <class T>
+HG_TARGET static void weighted_v(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
+                                 std::int64_t rows, float* out) {
+  // Fewer heads at a time where that lets a pass take whole rows.
+  const int limit = head_dim == 8 * kWidth && kRegisters == 32 ? 3 : kHeadsPerPass;
+  const int passes = (group + limit - 1) / limit;
+  const std::int64_t row_bytes = head_dim * static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t strip = passes == 1 && head_dim <= 4 * kWidth ? rows : kStripBytes / row_bytes + 1;
+  for (std::int64_t n = 0; n < rows; n += strip) {
+    const std::int64_t count = rows - n < strip ? rows - n : strip;
+    int head = 0;
+    for (int pass = 0; pass < passes; ++pass) {
+      const int heads = group / passes + (pass < group % passes ? 1 : 0);
+      const float* head_p = p + head * stride + n;
+      const T* rows_v = v + n * head_dim;
+      float* head_out = out + static_cast<std::int64_t>(head) * head_dim;
+      switch (heads) {
+        case 1:
+          weighted_dims<T, 1>(head_p, stride, head_dim, rows_v, count, head_out);
+          break;
+        case 2:
+          weighted_dims<T, 2>(head_p, stride, head_dim, rows_v, count, head_out);
+          break;
+        case 3:
+          weighted_dims<T, 3>(head_p, stride, head_dim, rows_v, count, head_out);
+          break;
+        default:
+          weighted_dims<T, 4>(head_p, stride, head_dim, rows_v, count, head_out);
+      }
+      head += heads;
+    }
+  }
+}
+
+template <class T>
+HG_TARGET static void weighted_v_at(const float* p, const std::int32_t* index, std::int64_t count,
+                                    int head_dim, const T* v, float* out) {
+  constexpr std::int64_t kAhead = 16;  // rows; the limit of a gather is how many misses are under way
+  for (std::int64_t j = 0; j < count; ++j) {
+    if (j + kAhead < count) {
+      const char* next =
+          reinterpret_cast<const char*>(v + static_cast<std::int64_t>(index[j + kAhead]) * head_dim);
+      for (std::size_t byte = 0; byte < head_dim * sizeof(T); byte += 64)
+        _mm_prefetch(next + byte, _MM_HINT_T1);
+    }
+    const T* row = v + static_cast<std::int64_t>(index[j]) * head_dim;
+    const Vec weight = set1(p[j]);
+    for (int d = 0; d < head_dim; d += kWidth) store(out + d, fma(weight, load(row + d), load(out + d)));
+  }
+}

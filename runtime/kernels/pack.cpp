@@ -1,0 +1,50 @@
+#include "runtime/kernels/pack.hpp"
+
+#include <cstring>
+
+namespace hybridgen::kernels {
+namespace {
+
+// Gathers are limited by how many misses are under way: ask for rows this far ahead.
+constexpr std::int64_t kAhead = 24;
+
+const std::byte* find_row(const RowSpan* spans, int span_count, std::int64_t row_bytes, std::int64_t index) {
+  int s = 0;
+  while (s + 1 < span_count && index >= spans[s].count) index -= spans[s++].count;
+  return static_cast<const std::byte*>(spans[s].rows) + index * row_bytes;
+}
+
+// kBytes 0: row size known only at run time.
+template <std::int64_t kBytes>
+void pack(std::int64_t bytes, const RowSpan* spans, int span_count, const std::int32_t* indices,
+          std::int64_t count, std::byte* target) {
+  const std::int64_t row_bytes = kBytes ? kBytes : bytes;
+  for (std::int64_t j = 0; j < count; ++j) {
+    if (j + kAhead < count) {
+      const std::byte* ahead = find_row(spans, span_count, row_bytes, indices[j + kAhead]);
+      for (std::int64_t b = 0; b < row_bytes; b += 64) __builtin_prefetch(ahead + b, 0, 2);
+    }
+    const std::byte* row = find_row(spans, span_count, row_bytes, indices[j]);
+    std::memcpy(target + j * row_bytes, row, static_cast<std::size_t>(row_bytes));
+  }
+}
+
+}  // namespace
+
+void pack_rows(KvType type, int head_dim, const RowSpan* spans, int span_count, const std::int32_t* indices,
+               std::int64_t count, void* target) {
+  const std::int64_t bytes = head_dim * bytes_of(type);
+  auto* to = static_cast<std::byte*>(target);
+  switch (bytes) {  // a copy of constant size needs no call
+    case 128:
+      return pack<128>(bytes, spans, span_count, indices, count, to);
+    case 256:
+      return pack<256>(bytes, spans, span_count, indices, count, to);
+    case 512:
+      return pack<512>(bytes, spans, span_count, indices, count, to);
+    default:
+      return pack<0>(bytes, spans, span_count, indices, count, to);
+  }
+}
+
+}  // namespace hybridgen::kernels

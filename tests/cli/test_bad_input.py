@@ -1,0 +1,127 @@
+"""Bad input: status 2, one message that says where, what and what to do, and nothing written."""
+
+import support
+from support import ROOT, CliTest
+
+EXPERIMENT = "configs/h100/hybridgen.yaml"
+PLATFORM = "platform-models/h100-80.yaml"
+
+
+class Experiments(CliTest):
+    def simulate(self, path, *more):
+        return self.refused(2, "simulate", path, "--out", self.folder / "out", *more)
+
+    def test_one_slip_one_message_with_its_place(self):
+        for old, new, place, words in [
+            ("  topk_ratio: 0.05", "  topk_ratio: 5", "18:15: policy.topk_ratio: ", "out of range"),
+            ("  topk_ratio: 0.05", "  topk_ratio: .nan", "18:15: policy.topk_ratio: ", "write a number"),
+            ("  topk_ratio: 0.05", "  topk_ratio: '0.05'", "18:15: policy.topk_ratio: ", "remove the quotes"),
+            ("  topk_ratio: 0.05\n", "", ":3: policy.topk_ratio: ", "missing"),
+            ("device_kv_tokens: 8192", "device_kv_tokens: 0", "17:21: policy.device_kv_tokens: ", "an integer between 1 and"),
+            ("device_kv_tokens: 8192", "device_kv_tokens: 8.5", "policy.device_kv_tokens: ", "expected an integer"),
+            ("device_kv_tokens: 8192", "device_kv_token: 8192", "policy.device_kv_token: ",
+             "did you mean device_kv_tokens?"),
+            ("batch: 1", "batch: 1\n  batch: 2", "workload.batch: ", "duplicate"),
+            ("new_tokens: 64", "new_tokens: -64", "12:15: workload.new_tokens: ", "an integer between 1 and"),
+            ("new_tokens: 64", "new_tokens: many", "workload.new_tokens: ", "expected an integer"),
+            ("new_tokens: 64", "new_tokens:", "workload.new_tokens: ", "no value"),
+            ("preset: hybridgen", "preset: hybrid-gen", "policy.preset: ", "did you mean hybridgen?"),
+            ("placement: semantic ", "placement: cemantic ", "policy.placement: ", "did you mean semantic?"),
+            ("source: seeded ", "source: sown ", "outcomes.source: ", "valid: fixed, recorded, seeded"),
+            ("platform: h100-80", "platform: h100-81", "", "did you mean h100-80?"),
+            ("platform: h100-80", "platform: [h100-80", "", "yaml"),
+            ("seed: 1", "seed: 1\ncolour: red", "colour: ", "unknown key"),
+        ]:
+            with self.subTest(new=new):
+                message = self.simulate(self.edited(EXPERIMENT, old, new))
+                self.assertIn(place, message)
+                self.assertIn(words, message)
+
+    def test_set_is_held_to_the_same_rules(self):
+        for override, words in [
+            ("workload.batch=2x", "--set workload.batch=2x: workload.batch: expected an integer"),
+            ("workload.batch", "expected KEY.PATH=VALUE"),
+            ("=3", "expected KEY.PATH=VALUE"),
+            ("policy.kv_dtype=fp8", "policy.kv_dtype"),
+            ("workload.prompt_tokens=200000", "goes up to 131072"),
+            ("policy.preset=full-gpu", "policy."),
+        ]:
+            with self.subTest(override=override):
+                lines = 3 if override == "policy.preset=full-gpu" else 1  # three parts that it does not have
+                message = self.refused(2, "simulate", EXPERIMENT, "--set", override, lines=lines)
+                self.assertIn(words, message)
+
+    def test_platform_of_one_slip(self):
+        for old, new, words in [
+            ("bandwidth_GBps:", "bandwith_GBps:", "did you mean bandwidth_GBps?"),
+            ("capacity_GiB:", "capacity_GB:", "capacity_GiB"),
+            ("kind: gpu", "kind: gpo", "did you mean gpu?"),
+        ]:
+            with self.subTest(new=new):
+                path = self.edited(PLATFORM, old, new)
+                message = self.simulate(EXPERIMENT, "--platform", path)
+                self.assertRegex(message, r"h100-80\.yaml:\d+:\d+: \S+: ")
+                self.assertIn(words, message)
+
+    def test_files_that_are_no_experiment(self):
+        (self.folder / "empty.yaml").write_text("")
+        (self.folder / "binary.yaml").write_bytes(bytes(range(256)))
+        for path in ("nosuch.yaml", "configs", self.folder / "empty.yaml", self.folder / "binary.yaml"):
+            with self.subTest(path=path):
+                self.assertIn(str(path), self.simulate(path))
+
+    def test_recorded_outcomes_from_nowhere(self):
+        message = self.simulate(EXPERIMENT, "--set", "outcomes.source=recorded", "--set", "outcomes.from=nosuch")
+        self.assertIn("nosuch/manifest.json", message)
+
+
+class Arguments(CliTest):
+    def test_wrong_arguments(self):
+        trace = "traces/smollm2-hybridgen-threshold"
+        for arguments, words in [
+            (["simulate"], "EXPERIMENT.yaml is missing"),
+            (["run"], "EXPERIMENT.yaml is missing"),
+            (["simulate", EXPERIMENT, "another.yaml"], "too many"),
+            (["simulate", EXPERIMENT, "--colour"], "unrecognised option '--colour'"),
+            (["simulate", EXPERIMENT, "--out"], "'--out' is missing"),
+            (["validate", trace], "SIM_DIR is missing"),
+            (["validate", "nosuch", "neither"], "nosuch/manifest.json"),
+            (["replay"], "DIR is missing"),
+            (["replay", "configs"], "configs/manifest.json"),
+            (["replay", trace, "--engine", "fluids"], "did you mean fluid?"),
+            (["list"], "is missing"),
+            (["calibrate"], "--out is missing"),
+            (["calibrate", "--out", self.folder / "no/such/local.yaml"], "there is no folder"),
+            (["calibrate", "--out", self.folder / "local.yaml", "--rounds", "0"], "--rounds must be at least 1"),
+            (["calibrate", "--out", self.folder / "local.yaml", "--model", "lama-3.1-8b"], "did you mean llama"),
+            (["accuracy", "configs/demo/hybridgen.yaml"], "--text is missing"),
+            (["accuracy", "configs/demo/hybridgen.yaml", "--text", "x"], "--from must be at least 1"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assertIn(words, self.refused(2, *arguments))
+
+    def test_calibrate_never_replaces_a_file_unasked(self):
+        (self.folder / "local.yaml").write_text("mine")
+        self.assertIn("exists; give --force", self.refused(2, "calibrate", "--out", self.folder / "local.yaml"))
+
+
+class Capacity(CliTest):
+    def test_does_not_fit_status_3_lists_the_shortage(self):
+        message = self.refused(3, "simulate", "configs/h100/full-gpu.yaml", "--set", "workload.batch=64", "--out",
+                               self.folder / "out", lines=4)
+        # Llama-3.1-8B: 16,061,054,976 bytes of weights; 128 KiB of KV per token, 32831 tokens, 64 requests.
+        segment = 131072 * 32831 * 64
+        needed = 16061054976 + segment
+        has = int(74.5 * 2**30)
+        lines = message.splitlines()
+        self.assertEqual(lines[0], "does not fit on h100-80:")
+        self.assertEqual(lines[1], f"  hbm: needs {needed} bytes, has {has} (short by {needed - has})")
+        self.assertEqual(lines[2:], ["    weights: 16061054976", f"    device segment: {segment}"])
+
+    def test_run_without_weights_status_4(self):
+        message = self.refused(4, "run", "configs/h100/full-gpu.yaml", "--out", self.folder / "out")
+        self.assertIn("only its shape is known here", message)
+
+
+if __name__ == "__main__":
+    support.main()

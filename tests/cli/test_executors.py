@@ -1,0 +1,50 @@
+"""hybridgen run --executor and hybridgen list executors, by the program itself: exit status and message.
+
+    executors_test.py PATH/TO/hybridgen
+"""
+
+import pathlib
+import subprocess
+import sys
+import unittest
+
+PROGRAM = ""
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+EXPERIMENT = "configs/demo/hybridgen.yaml"
+
+
+def hybridgen(*arguments):
+    return subprocess.run([PROGRAM, *arguments], cwd=SOURCE, capture_output=True, text=True, timeout=60)
+
+
+def cuda_line():
+    lines = hybridgen("list", "executors").stdout.splitlines()
+    return next(line.split(maxsplit=1) for line in lines if line.split()[:1] == ["cuda"])
+
+
+class Executors(unittest.TestCase):
+    def test_list_names_each_executor_and_why_not(self):
+        result = hybridgen("list", "executors")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([line.split()[0] for line in result.stdout.splitlines()], ["host", "cuda"])
+
+    def test_cuda_without_a_gpu_ends_with_one_message_and_exit_4(self):
+        name, text = cuda_line()
+        if not text.startswith("not available: "):
+            self.skipTest(f"there is a GPU: {text}")
+        result = hybridgen("run", EXPERIMENT, "--executor", "cuda")
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertEqual(result.stdout, "")
+        reason = text.removeprefix("not available: ")
+        self.assertEqual(result.stderr, f"executor cuda: {reason}\n")
+
+    def test_unknown_executor_is_bad_input_and_lists_the_names(self):
+        result = hybridgen("run", EXPERIMENT, "--executor", "cudda")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("cuda", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+
+
+if __name__ == "__main__":
+    PROGRAM = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    unittest.main()

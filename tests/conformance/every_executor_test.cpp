@@ -1,0 +1,196 @@
+// Every policy of the registry on every executor: the real run and the simulated ones decide the same, move
+// the same bytes over the same channels, and a replay of the real run is the real run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sim/fluid/fluid_executor.hpp"
+#include "sim/simgrid/simgrid_executor.hpp"
+#include "sim/world/platform_durations.hpp"
+#include "sim/world/recorded_outcomes.hpp"
+#include "sim/world/replay_durations.hpp"
+#include "study/replay.hpp"
+#include "tests/support/host_world.hpp"
+
+namespace hybridgen::testing {
+namespace {
+
+constexpr int kPrompt = 60;
+constexpr int kNew = 16;
+constexpr std::int32_t kEndToken = 12;
+constexpr int kEndOfFirst = 5;  // the first request's generated token with this index ends it
+
+struct Case {
+  std::string name;
+  PolicyChoice choice;
+  WorkloadShape workload;
+};
+
+// A value for a parameter that has no default, so that a policy nobody thought of here can be run.
+std::int64_t some_value(const ParamSpec& spec) {
+  const std::int64_t wanted = spec.kind == ParamKind::tokens  ? 20
+                              : spec.kind == ParamKind::ratio ? 150'000
+                                                              : 2'000;
+  return std::clamp(wanted, spec.least, spec.most);
+}
+
+PolicyChoice choice_of(const std::string& preset, const std::map<std::string, std::string>& parts) {
+  PolicyChoice choice{preset, {}, parts, KvDtype::f16};
+  for (const ParamSpec& spec : params_of(composition_of(choice))) {
+    if (!spec.otherwise) choice.params[spec.name] = some_value(spec);
+  }
+  return choice;
+}
+
+std::vector<Case> cases() {
+  std::vector<std::pair<std::string, PolicyChoice>> choices;
+  for (const PresetEntry& preset : preset_registry())
+    choices.emplace_back(preset.name, choice_of(preset.name, {}));
+  const std::vector<std::map<std::string, std::string>> ablations = {
+      {{"select", "threshold"}},
+      {{"select", "all"}},
+      {{"placement", "semantic"}},
+      {{"select", "threshold"}, {"placement", "semantic"}}};
+  for (const auto& parts : ablations) {
+    std::string name = "hybridgen";
+    for (const auto& [slot, part] : parts) name += "_" + part;
+    choices.emplace_back(name, choice_of("hybridgen", parts));
+  }
+  choices.emplace_back("flexgen_semantic", choice_of("flexgen", {{"placement", "semantic"}}));
+  std::vector<Case> all;
+  for (auto& [name, choice] : choices) {
+    std::replace_if(
+        name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+    for (const int batch : {1, 2}) {
+      for (const bool stop : {false, true}) {
+        all.push_back({name + "_batch" + std::to_string(batch) + (stop ? "_stop" : ""),
+                       choice,
+                       {batch, kPrompt, kNew, stop}});
+      }
+    }
+  }
+  return all;
+}
+
+// What a split part learns from the Estimator is time, and time differs between the worlds. `fixed` learns
+// nothing; of a part that is not known here the test assumes that it does, and forces its decisions.
+bool reads_time(const PolicyChoice& choice) {
+  const std::string split = composition_of(choice).split;
+  return !split.empty() && split != "fixed";
+}
+
+class EveryExecutor : public ::testing::TestWithParam<Case> {
+ protected:
+  HostRun run_for_real() const {
+    TokenFeed feed;
+    feed.end_tokens = {kEndToken};
+    for (int i = 0; i < GetParam().workload.requests; ++i) {
+      feed.prompts.push_back(prompt_of(kPrompt, shape_.vocab, 11 + static_cast<std::uint32_t>(i)));
+      std::vector<std::int32_t> forced = prompt_of(kNew, shape_.vocab, 99 + static_cast<std::uint32_t>(i));
+      std::replace(forced.begin(), forced.end(), kEndToken, kEndToken + 1);
+      if (i == 0) forced[kEndOfFirst] = kEndToken;
+      feed.forced.push_back(forced);
+    }
+    return run_on_host(machine_, tiny_model(), GetParam().choice, GetParam().workload, std::move(feed));
+  }
+
+  Timeline drive(Executor& executor, const Timeline* decided) const {
+    const PolicyChoice& choice = GetParam().choice;
+    Policy policy(composition_of(choice), {machine_, shape_, choice.kv_dtype, params_for(choice)},
+                  GetParam().workload);
+    Driver driver(machine_, shape_, GetParam().workload, policy, executor);
+    if (decided != nullptr) {
+      std::vector<Decision> decisions;
+      for (const StepEvent& step : decided->steps) decisions.push_back(step.decision);
+      driver.force(decisions);
+    }
+    return driver.run();
+  }
+
+  // Its own decisions and the platform's durations; only the counts are the real run's.
+  template <class SomeExecutor>
+  Timeline simulate(const Timeline& real) const {
+    SomeExecutor executor(machine_, std::make_unique<PlatformDurations>(machine_),
+                          std::make_unique<RecordedOutcomes>(real));
+    return drive(executor, reads_time(GetParam().choice) ? &real : nullptr);
+  }
+
+  template <class SomeExecutor>
+  Timeline replay_of(const Timeline& real) const {
+    SomeExecutor executor(machine_, std::make_unique<ReplayDurations>(real, ReplayCheck::bytes),
+                          std::make_unique<RecordedOutcomes>(real));
+    return drive(executor, &real);
+  }
+
+  void expect_same_plan_and_bytes(const Timeline& real, const Timeline& simulated) const {
+    EXPECT_EQ(real.decision_hash, simulated.decision_hash);
+    EXPECT_EQ(real.tier_peak_bytes, simulated.tier_peak_bytes);
+    ASSERT_EQ(real.steps.size(), simulated.steps.size());
+    for (std::size_t s = 0; s < real.steps.size(); ++s) {
+      const StepEvent& a = real.steps[s];
+      const StepEvent& b = simulated.steps[s];
+      EXPECT_EQ(a.decision, b.decision) << "step " << s;
+      EXPECT_EQ(a.structure, b.structure) << "step " << s;
+      EXPECT_EQ(a.channel_bytes, b.channel_bytes) << "step " << s;
+      ASSERT_EQ(a.ops.size(), b.ops.size()) << "step " << s;
+      for (std::size_t i = 0; i < a.ops.size(); ++i) {
+        EXPECT_EQ(a.ops[i].kind, b.ops[i].kind);
+        EXPECT_EQ(a.ops[i].bytes, b.ops[i].bytes)
+            << "step " << s << " op " << i << " " << name_of(a.ops[i].kind);
+      }
+    }
+  }
+
+  const Machine machine_ = host_machine(1, true);
+  const ModelShape shape_ = tiny_shape();
+};
+
+TEST_P(EveryExecutor, RealAndSimulated_sameDecisionsAndBytes) {
+  const Timeline real = run_for_real().timeline;
+  {
+    SCOPED_TRACE("fluid");
+    expect_same_plan_and_bytes(real, simulate<FluidExecutor>(real));
+  }
+  SCOPED_TRACE("simgrid");
+  expect_same_plan_and_bytes(real, simulate<SimGridExecutor>(real));
+}
+
+TEST_P(EveryExecutor, ReplayOfRealRun_equalTimeline) {
+  const Timeline real = run_for_real().timeline;
+  EXPECT_EQ(timeline_difference(real, replay_of<FluidExecutor>(real)), "");
+  EXPECT_EQ(timeline_difference(real, replay_of<SimGridExecutor>(real)), "");
+}
+
+// Without this the other two could agree on runs in which nothing happens.
+TEST_P(EveryExecutor, RealRun_asLongAsItsRequestsAndMovesBytes) {
+  const Timeline real = run_for_real().timeline;
+  const auto [requests, prompt, new_tokens, stop] = GetParam().workload;
+  const bool first_alone = requests == 1;
+  const int decodes = stop && first_alone ? kEndOfFirst : new_tokens - 1;
+  ASSERT_EQ(real.steps.size(), static_cast<std::size_t>(requests + decodes));
+  const std::size_t left_at_the_end = stop && !first_alone ? 1 : static_cast<std::size_t>(requests);
+  EXPECT_EQ(real.steps.back().decision.rows.size(), left_at_the_end);
+  for (const StepEvent& step : real.steps) {
+    EXPECT_GT(step.channel_bytes[0], 0);
+    EXPECT_LT(step.start, step.end);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryExecutor, ::testing::ValuesIn(cases()),
+                         [](const auto& each) { return each.param.name; });
+
+// The list above really has what it is meant to cover.
+TEST(EveryExecutorCases, Registry_everyPresetIsAmongThem) {
+  const std::vector<Case> all = cases();
+  for (const PresetEntry& preset : preset_registry()) {
+    EXPECT_EQ(std::count_if(all.begin(), all.end(),
+                            [&](const Case& each) {
+                              return each.choice.preset == preset.name && each.choice.parts.empty();
+                            }),
+              4)
+        << preset.name;
+  }
+}
+
+}  // namespace
+}  // namespace hybridgen::testing

@@ -1,0 +1,141 @@
+// Every policy on the real executor with a tiny model: what must be exact is, what must differ does.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/host_world.hpp"
+
+namespace hybridgen::testing {
+namespace {
+
+float largest_difference(const HostRun& a, const HostRun& b) {
+  float largest = 0;
+  for (std::size_t request = 0; request < a.logits.size(); ++request) {
+    EXPECT_EQ(a.logits[request].size(), b.logits[request].size());
+    for (const auto& [position, logits] : a.logits[request]) {
+      const auto& other = b.logits[request].at(position);
+      for (std::size_t i = 0; i < logits.size(); ++i)
+        largest = std::max(largest, std::abs(logits[i] - other[i]));
+    }
+  }
+  return largest;
+}
+
+class HostPolicies : public ::testing::Test {
+ protected:
+  // Teacher-forced, so that runs stay comparable position by position.
+  HostRun run(const PolicyChoice& choice, int prompt = 60, int new_tokens = 24, int batch = 1) {
+    TokenFeed feed;
+    for (int i = 0; i < batch; ++i) {
+      feed.prompts.push_back(prompt_of(prompt, 200, 11 + static_cast<std::uint32_t>(i)));
+      feed.forced.push_back(prompt_of(new_tokens, 200, 99 + static_cast<std::uint32_t>(i)));
+    }
+    return run_on_host(machine_, model_, choice, {batch, prompt, new_tokens, false}, std::move(feed));
+  }
+
+  PolicyChoice hybridgen(int device_tokens, Ppm ratio, KvDtype dtype) {
+    return {"hybridgen", {{"device_kv_tokens", device_tokens}, {"topk_ratio", ratio}}, {}, dtype};
+  }
+
+  Machine machine_ = host_machine();
+  std::shared_ptr<const HostModel> model_ = tiny_model();
+};
+
+TEST_F(HostPolicies, Flexgen_anyLength_logitsEqualFullGpu) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  const HostRun streamed = run({"flexgen", {}, {}, KvDtype::f32});
+  EXPECT_LT(largest_difference(full, streamed), 1e-5F);
+}
+
+TEST_F(HostPolicies, Hybridgen_allRowsFp32_logitsEqualFullGpuAtEveryStep) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  for (const int device_tokens : {1, 7, 30, 61, 500}) {
+    const HostRun split = run(hybridgen(device_tokens, kPpmOne, KvDtype::f32));
+    EXPECT_LT(largest_difference(full, split), 1e-3F) << device_tokens << " device tokens";
+  }
+}
+
+TEST_F(HostPolicies, Hybridgen_allButOneRow_differsMeasurably) {
+  const HostRun all = run(hybridgen(20, kPpmOne, KvDtype::f32));
+  const HostRun fewer = run(hybridgen(20, 990'000, KvDtype::f32));  // floor(.99 x 41..64) = all but one
+  EXPECT_GT(largest_difference(all, fewer), 1e-4F);
+  EXPECT_EQ(all.timeline.steps[5].structure, fewer.timeline.steps[5].structure);
+}
+
+TEST_F(HostPolicies, Hybridgen_selectAll_equalsTopKOfRatioOne) {
+  PolicyChoice all = hybridgen(20, kPpmOne, KvDtype::f16);
+  all.parts["select"] = "all";
+  all.params.erase("topk_ratio");
+  EXPECT_EQ(largest_difference(run(all), run(hybridgen(20, kPpmOne, KvDtype::f16))), 0.0F);
+}
+
+TEST_F(HostPolicies, Threshold_wideAlpha_selectsUpToBoundAndReportsCount) {
+  PolicyChoice wide = hybridgen(20, kPpmOne, KvDtype::f32);
+  wide.parts["select"] = "threshold";
+  wide.params = {{"device_kv_tokens", 20}, {"alpha", 1'000'000}, {"max_rows_ratio", kPpmOne}};
+  const HostRun run_wide = run(wide);
+  EXPECT_LT(largest_difference(run_wide, run({"full-gpu", {}, {}, KvDtype::f32})), 1e-3F);
+  const StepEvent& step = run_wide.timeline.steps[3];
+  ASSERT_EQ(step.outcomes.size(), 3U);  // one per layer
+  EXPECT_EQ(step.outcomes[0].count, 6 * step.decision.rows[0].host_tokens);
+
+  PolicyChoice narrow = wide;
+  narrow.params["alpha"] = 50;
+  const HostRun run_narrow = run(narrow);
+  EXPECT_LT(run_narrow.timeline.steps[3].outcomes[0].count, step.outcomes[0].count);
+  EXPECT_GE(run_narrow.timeline.steps[3].outcomes[0].count, 6);
+}
+
+TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {
+  for (const PolicyChoice& choice :
+       {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
+        hybridgen(20, 100'000, KvDtype::f32)}) {
+    const HostRun both = run(choice, 60, 12, 2);
+    float largest = 0;
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      TokenFeed feed;
+      feed.prompts.push_back(prompt_of(60, 200, 11 + i));
+      feed.forced.push_back(prompt_of(12, 200, 99 + i));
+      const HostRun alone = run_on_host(machine_, model_, choice, {1, 60, 12, false}, std::move(feed));
+      for (const auto& [position, logits] : alone.logits[0]) {
+        const auto& other = both.logits[i].at(position);
+        for (std::size_t j = 0; j < logits.size(); ++j) {
+          largest = std::max(largest, std::abs(logits[j] - other[j]));
+        }
+      }
+    }
+    EXPECT_LT(largest, 1e-3F) << choice.preset;
+  }
+}
+
+TEST_F(HostPolicies, EndOfSequence_sampledToken_endsTheRequest) {
+  TokenFeed feed;
+  feed.prompts = {prompt_of(30, 200, 5)};
+  feed.forced = {{10, 11, 12, 13, 14, 15, 16, 17}};
+  feed.end_tokens = {12};
+  const HostRun run =
+      run_on_host(machine_, model_, {"full-gpu", {}, {}, KvDtype::f16}, {1, 30, 8, true}, feed);
+  EXPECT_EQ(run.timeline.steps.size(), 3U);
+  EXPECT_EQ(run.tokens[0].back(), 12);
+}
+
+TEST_F(HostPolicies, Team_twoThreadsPerLane_sameLogits) {
+  const HostRun one = run(hybridgen(20, 300'000, KvDtype::f16));
+  machine_ = host_machine(2);
+  EXPECT_LT(largest_difference(one, run(hybridgen(20, 300'000, KvDtype::f16))), 1e-4F);
+}
+
+TEST_F(HostPolicies, Placement_semantic_sameLogitsOtherTier) {
+  machine_ = host_machine(1, true);
+  const HostRun unified = run(hybridgen(20, 300'000, KvDtype::f16));
+  PolicyChoice choice = hybridgen(20, 300'000, KvDtype::f16);
+  choice.parts["placement"] = "semantic";
+  const HostRun semantic = run(choice);
+  EXPECT_EQ(largest_difference(unified, semantic), 0.0F);
+  EXPECT_GT(semantic.timeline.tier_peak_bytes.at(2), 0);
+  EXPECT_EQ(unified.timeline.tier_peak_bytes.at(2), 0);
+}
+
+}  // namespace
+}  // namespace hybridgen::testing

@@ -1,0 +1,125 @@
+// Bytes per channel of one step against closed forms. With
+//   H hidden, Q = query heads x head_dim, G = KV heads x head_dim, F ffn, V vocab, L layers,
+//   r = G x e (K or V of one token in a layer), h = head_dim x e (of one head), e bytes per KV element,
+// weights are 2 bytes, queries and logits 4.
+#include <gtest/gtest.h>
+
+#include "tests/support/scripted_executor.hpp"
+#include "tests/support/tiny_machine.hpp"
+#include "tests/support/tiny_policy.hpp"
+
+namespace hybridgen {
+
+// Names a test's parameter in ctest's list.
+inline void PrintTo(KvDtype dtype, std::ostream* out) {
+  *out << name_of(dtype);
+}
+
+namespace {
+
+class BytesOfAStep : public testing::TestWithParam<KvDtype> {
+ protected:
+  Step build(const std::string& name, const RequestDecision& row, const std::string& placement = "unified") {
+    Composition composition = test::composition_of(name);
+    if (!composition.placement.empty()) composition.placement = placement;
+    const PartContext context{tiny_.machine, model_, GetParam(), test::params_for(composition, {})};
+    const Policy policy(composition, context, {1, 10, 8});
+    return policy.build({StepId(0), {row}});
+  }
+  std::vector<Bytes> channels(const Step& step, const std::vector<std::int64_t>& counts = {}) const {
+    return test::channel_bytes(step, tiny_.machine, counts);
+  }
+  Bytes at(const std::vector<Bytes>& bytes, ChannelId id) const { return bytes[id.index()]; }
+  // All matrices read once per step, the embedding one row per query token, and the new rows written.
+  Bytes weights_and_new_rows(Tokens t) const {
+    return 2 * t * H + L * (2 * H * (Q + 2 * G) + 2 * t * r) + L * 2 * (Q * H + 3 * H * F) + 2 * V * H;
+  }
+
+  test::TinyMachine tiny_;
+  const ModelShape model_ = test::tiny_model(3);
+  const Bytes H = 12, Q = 20, G = 10, F = 28, V = 64, L = 3, heads = 4;
+  const Bytes e = bytes_of(GetParam());
+  const Bytes r = G * e, h = 5 * e;
+};
+
+TEST_P(BytesOfAStep, full_gpu_reads_weights_and_all_kv_in_hbm) {
+  const auto bytes = channels(build("full-gpu", {RequestId(0), 10, 1, 11, 0, 0, 0}));
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(1) + L * 2 * 11 * r);
+  for (const ChannelId id : {tiny_.dram_channel, tiny_.pcie_up, tiny_.pcie_down, tiny_.cxl_channel}) {
+    EXPECT_EQ(at(bytes, id), 0);
+  }
+}
+
+TEST_P(BytesOfAStep, flexgen_decode_moves_all_kv_up_and_one_row_down) {
+  const Bytes n = 10;
+  const auto bytes = channels(build("flexgen", {RequestId(0), n, 1, 0, n + 1, 0, 0}));
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), L * 2 * n * r);
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), L * 2 * r);
+  EXPECT_EQ(at(bytes, tiny_.pcie_duplex), L * 2 * (n + 1) * r);
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * 2 * (n + 1) * r);
+  // HBM: written by the load, read by attention (with the new token), read by the offload.
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(1) + L * 2 * (n * r + (n + 1) * r + r));
+}
+
+TEST_P(BytesOfAStep, flexgen_prefill_moves_the_prompt_down) {
+  const auto bytes = channels(build("flexgen", {RequestId(0), 0, 10, 0, 10, 0, 0}));
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), 0);
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), L * 2 * 10 * r);
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(10) + L * 2 * (10 * r + 10 * r));
+}
+
+TEST_P(BytesOfAStep, hybridgen_prefill_sends_the_host_segment_down_and_keeps_the_rest) {
+  const auto bytes = channels(build("hybridgen", {RequestId(0), 0, 10, 4, 6, 0, 0}));
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), L * 2 * 6 * r);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), 0);
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * 2 * 6 * r);
+  // attend reads 10 tokens, offload 6; keep reads and writes 4.
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(10) + L * 2 * (10 + 6 + 2 * 4) * r);
+}
+
+TEST_P(BytesOfAStep, hybridgen_decode_moves_q_down_and_k_scores_and_rows_up) {
+  const Bytes d = 4, n = 7, k = 3;
+  const auto bytes = channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k}));
+  const Bytes down = 4 * Q + 2 * r;        // the query; the evicted token's K and V
+  const Bytes up = heads * k * (4 + h);    // scores and V rows
+  const Bytes packed = 2 * heads * k * h;  // gathered, and written side by side
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), L * down);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), L * up);
+  EXPECT_EQ(at(bytes, tiny_.pcie_duplex), L * (down + up));
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (down + n * r + packed + up));
+  // K of the segment for its logits, V for the sum, and what came up, once written and once read.
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel),
+            weights_and_new_rows(1) + L * (down + up + 2 * d * r + heads * k * (4 + h)));
+}
+
+TEST_P(BytesOfAStep, semantic_placement_reads_v_rows_from_cxl_and_scans_k_in_dram) {
+  const Bytes d = 4, n = 7, k = 3;
+  const auto bytes = channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k}, "semantic"));
+  EXPECT_EQ(at(bytes, tiny_.cxl_channel), L * (r + heads * k * h)) << "evicted V, gathered V";
+  EXPECT_EQ(at(bytes, tiny_.cxl_link), L * (r + heads * k * h));
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + r + n * r + heads * k * h + heads * k * (4 + h)));
+}
+
+TEST_P(BytesOfAStep, threshold_moves_what_the_outcome_says) {
+  const Bytes d = 4, n = 7;
+  const Step step = build("hybridgen+threshold", {RequestId(0), 10, 1, d, n, 1, 3});
+  const std::vector<std::int64_t> counts = {4, 7, 12};  // rows over all heads, by layer
+  const Bytes rows = 4 + 7 + 12;
+  const auto bytes = channels(step, counts);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), rows * (4 + h));
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + 2 * r + n * r) + rows * (2 * h + 4 + h));
+}
+
+TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
+  // A query at position p sees p + 1 keys; each pair costs 2 x Q for the score and 2 x Q for the sum.
+  const Step prefill = build("full-gpu", {RequestId(0), 0, 10, 10, 0, 0, 0});
+  EXPECT_EQ(prefill.ops[2].traffic.flops.resolve({}), 4 * Q * (10 * 11 / 2));
+  const Step decode = build("full-gpu", {RequestId(0), 10, 1, 11, 0, 0, 0});
+  EXPECT_EQ(decode.ops[2].traffic.flops.resolve({}), 4 * Q * 11);
+}
+
+INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32),
+                         [](const auto& test_info) { return std::string(name_of(test_info.param)); });
+
+}  // namespace
+}  // namespace hybridgen

@@ -1,0 +1,246 @@
+// Properties over random models, lengths, splits and batches: no token is lost or lies in two segments, no
+// tier holds more than the plan reserved, context = device + host, evictions only go one way.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <ostream>
+
+#include "core/driver/driver.hpp"
+#include "tests/support/scripted_executor.hpp"
+#include "tests/support/tiny_machine.hpp"
+#include "tests/support/tiny_policy.hpp"
+
+namespace hybridgen {
+namespace {
+
+struct Case {
+  std::string policy;
+  ModelShape model;
+  WorkloadShape workload;
+  std::map<std::string, std::int64_t> params;
+  KvDtype kv_dtype = KvDtype::f16;
+  std::uint64_t seed = 0;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  out << c.policy << " layers=" << c.model.layers << " heads=" << c.model.query_heads << "/"
+      << c.model.kv_heads << "x" << c.model.head_dim << " requests=" << c.workload.requests
+      << " prompt=" << c.workload.prompt_tokens << " new=" << c.workload.new_tokens
+      << " stop=" << c.workload.stop_at_end_of_sequence << " seed=" << c.seed;
+  for (const auto& [name, value] : c.params) out << " " << name << "=" << value;
+  return out;
+}
+
+int pick(int least, int most) {
+  return *rc::gen::inRange(least, most + 1);
+}
+
+Case any_case() {
+  Case c;
+  std::vector<std::string> names = {"hybridgen+threshold"};
+  for (const PresetEntry& preset : preset_registry()) names.push_back(preset.name);
+  c.policy = *rc::gen::elementOf(names);
+  c.model = test::tiny_model(pick(1, 5));
+  c.model.kv_heads = pick(1, 3);
+  c.model.query_heads = c.model.kv_heads * pick(1, 4);
+  c.model.head_dim = pick(1, 9);
+  c.model.hidden = pick(1, 20);
+  c.model.ffn = pick(1, 20);
+  c.model.vocab = pick(2, 50);
+  c.workload = {pick(1, 4), pick(1, 50), pick(1, 16), *rc::gen::arbitrary<bool>()};
+  const Ppm ratio = *rc::gen::inRange<Ppm>(0, kPpmOne + 1);
+  c.params = {{"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio}, {"max_rows_ratio", ratio}};
+  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
+  c.seed = *rc::gen::arbitrary<std::uint64_t>();
+  return c;
+}
+
+// Any count within bounds, from the case's seed; a request ends about every eighth token.
+test::ScriptedExecutor::Outcomes outcomes_of(const Case& c) {
+  return [seed = c.seed](const Step& step, const Outcome& outcome) -> std::int64_t {
+    Hash64 hash;
+    hash.add(static_cast<std::int64_t>(seed));
+    hash.add(step.id.value);
+    hash.add(outcome.id.value);
+    const std::uint64_t random = hash.value() >> 8;
+    if (outcome.kind == OutcomeKind::end_of_sequence) return random % 8 == 0 ? 1 : 0;
+    return outcome.least +
+           static_cast<std::int64_t>(random % static_cast<std::uint64_t>(outcome.bound - outcome.least + 1));
+  };
+}
+
+// Where each layer's tokens lie, by the token ranges of the ops alone: [0, host) on the host, [host, context)
+// on the device, if and only if the ops neither lose nor double a token.
+class Shadow {
+ public:
+  Shadow(const Case& c, bool on_device)
+      : layers_(static_cast<std::size_t>(c.workload.requests * c.model.layers)),
+        per_request_(static_cast<std::size_t>(c.model.layers)),
+        on_device_(on_device) {}
+
+  void follow(const Step& step) {
+    for (const Op& op : step.ops) {
+      if (op.kind == OpKind::norm_qkv) {
+        for (const BatchRow& row : step.batch) write(at(row.request, op.layer), row, op.work.kv);
+      } else if (op.kind == OpKind::offload_kv) {
+        send_down(at(op.request, op.layer), op);
+      } else if (op.kind == OpKind::keep_kv) {
+        keep(at(op.request, op.layer), op);
+      }
+    }
+  }
+  void compare(const RequestDecision& row) {
+    for (int layer = 0; layer < static_cast<int>(per_request_); ++layer) {
+      const Segments& s = at(row.request, layer);
+      RC_ASSERT(s.host_end == row.host_tokens);
+      RC_ASSERT(s.device_begin == row.host_tokens);
+      RC_ASSERT(s.device_end - s.device_begin == row.device_tokens);
+      RC_ASSERT(s.device_end == row.first_position + row.query_tokens);
+    }
+  }
+
+ private:
+  struct Segments {
+    Tokens host_end = 0;      // the host holds [0, host_end)
+    Tokens device_begin = 0;  // the device holds [device_begin, device_end)
+    Tokens device_end = 0;
+    Tokens staged_begin = 0;  // staging holds new rows [staged_begin, staged_end)
+    Tokens staged_end = 0;
+  };
+  Segments& at(RequestId request, int layer) {
+    return layers_.at(request.index() * per_request_ + static_cast<std::size_t>(layer));
+  }
+  void write(Segments& s, const BatchRow& row, KvPlace place) const {
+    if (place == KvPlace::segment) {
+      RC_ASSERT(s.device_end == row.first_position);
+      s.device_end += row.query_tokens;
+    } else {
+      s.staged_begin = row.first_position;
+      s.staged_end = row.first_position + row.query_tokens;
+    }
+  }
+  void send_down(Segments& s, const Op& op) const {
+    RC_ASSERT(op.work.first_token == s.host_end);  // in order, without a gap
+    s.host_end += op.work.tokens;
+    if (op.work.kv == KvPlace::segment) {
+      RC_ASSERT(op.work.first_token == s.device_begin);
+      s.device_begin += op.work.tokens;
+      RC_ASSERT(s.device_begin <= s.device_end);
+    } else {
+      RC_ASSERT(s.staged_begin <= op.work.first_token && s.host_end <= s.staged_end);
+      if (!on_device_) s.device_begin = s.device_end = s.host_end;
+    }
+  }
+  void keep(Segments& s, const Op& op) const {
+    RC_ASSERT(op.work.first_token >= s.staged_begin);
+    RC_ASSERT(op.work.first_token + op.work.tokens == s.staged_end);
+    s.device_begin = op.work.first_token;
+    s.device_end = s.staged_end;
+  }
+
+  std::vector<Segments> layers_;
+  std::size_t per_request_;
+  bool on_device_;  // the policy keeps a device segment
+};
+
+struct World {
+  explicit World(const Case& c)
+      : policy(test::make_policy(tiny.machine, c.model, c.workload, c.policy, c.params, c.kv_dtype)),
+        executor(tiny.machine, outcomes_of(c)),
+        driver(tiny.machine, c.model, c.workload, policy, executor) {}
+  test::TinyMachine tiny;
+  Policy policy;
+  test::ScriptedExecutor executor;
+  Driver driver;
+};
+
+RC_GTEST_PROP(Policies, lose_no_token_and_double_none, ()) {
+  const Case c = any_case();
+  RC_LOG() << c;
+  World world(c);
+  Shadow shadow(c, world.policy.memory_plan().segment_tokens > 0);
+  while (world.driver.advance()) {
+    shadow.follow(*world.executor.steps().back());
+    for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) shadow.compare(row);
+  }
+}
+
+RC_GTEST_PROP(Policies, hold_context_as_device_plus_host_at_every_step, ()) {
+  const Case c = any_case();
+  RC_LOG() << c;
+  World world(c);
+  while (world.driver.advance()) {
+    for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
+      RC_ASSERT(row.device_tokens + row.host_tokens == row.first_position + row.query_tokens);
+    }
+    for (const RequestView& request : world.driver.requests()) {
+      const Tokens expected = request.finished ? 0 : request.cached_tokens;
+      for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
+        RC_ASSERT(world.driver.residency().tokens(request.id, half) == expected);
+      }
+    }
+  }
+  for (const RequestView& request : world.driver.requests()) {
+    RC_ASSERT(request.finished);
+    RC_ASSERT(request.generated <= c.workload.new_tokens);
+    RC_ASSERT(c.workload.stop_at_end_of_sequence || request.generated == c.workload.new_tokens);
+  }
+}
+
+RC_GTEST_PROP(Policies, never_use_more_than_the_plan_reserves, ()) {
+  const Case c = any_case();
+  RC_LOG() << c;
+  World world(c);
+  const MemoryPlan& plan = world.policy.memory_plan();
+  while (world.driver.advance()) {
+    for (const Tier& tier : world.tiny.machine.tiers()) {
+      RC_ASSERT(world.driver.residency().peak(tier.id) <= plan.needed(tier.id));
+    }
+    for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
+      RC_ASSERT(row.host_tokens <= plan.host_tokens);
+      RC_ASSERT(row.device_tokens <= plan.segment_tokens);
+      RC_ASSERT(row.rows_per_head <= plan.exchange_rows_per_head);
+    }
+  }
+}
+
+RC_GTEST_PROP(Policies, evict_in_one_direction_and_select_among_host_rows, ()) {
+  const Case c = any_case();
+  RC_LOG() << c;
+  World world(c);
+  std::vector<Tokens> host(static_cast<std::size_t>(c.workload.requests));
+  while (world.driver.advance()) {
+    for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
+      Tokens& before = host[row.request.index()];
+      RC_ASSERT(row.host_tokens >= before);
+      RC_ASSERT(row.evict_tokens >= 0);
+      RC_ASSERT(row.evict_tokens <= row.host_tokens - before);
+      RC_ASSERT(row.rows_per_head <= row.host_tokens);
+      before = row.host_tokens;
+    }
+  }
+}
+
+RC_GTEST_PROP(Policies, run_the_same_way_twice_and_when_forced, ()) {
+  const Case c = any_case();
+  RC_LOG() << c;
+  World once(c);
+  World again(c);
+  World forced(c);
+  const Timeline& timeline = once.driver.run();
+  RC_ASSERT(again.driver.run().decision_hash == timeline.decision_hash);
+  std::vector<Decision> decisions;
+  for (const StepEvent& step : timeline.steps) decisions.push_back(step.decision);
+  forced.driver.force(std::move(decisions));
+  const Timeline& repeated = forced.driver.run();
+  RC_ASSERT(repeated.decision_hash == timeline.decision_hash);
+  RC_ASSERT(repeated.steps.size() == timeline.steps.size());
+  for (std::size_t i = 0; i < repeated.steps.size(); ++i) {
+    RC_ASSERT(repeated.steps[i].structure == timeline.steps[i].structure);
+    RC_ASSERT(repeated.steps[i].channel_bytes == timeline.steps[i].channel_bytes);
+  }
+}
+
+}  // namespace
+}  // namespace hybridgen

@@ -1,0 +1,87 @@
+// Random inputs of kernels on the CPU, and the largest error of an output.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <random>
+
+#include "runtime/cuda/kernels/launch.cuh"
+#include "runtime/kernels/half.hpp"
+
+namespace hybridgen::cuda {
+
+// Aligned like memory of a card.
+template <class T>
+class Array {
+ public:
+  explicit Array(std::int64_t count)
+      : data_(static_cast<T*>(
+                  std::aligned_alloc(256, (static_cast<std::size_t>(count) * sizeof(T) / 256 + 1) * 256)),
+              std::free) {
+    std::fill_n(data_.get(), count, T{});
+  }
+  T* get() const { return data_.get(); }
+  T& operator[](std::int64_t i) const { return data_.get()[i]; }
+
+ private:
+  std::unique_ptr<T, void (*)(void*)> data_;
+};
+
+// Rows of either type, read as fp32.
+class Rows {
+ public:
+  Rows(KvType type, std::int64_t count) : type_(type), bytes_(count * kernels::bytes_of(type)) {}
+  std::byte* get() const { return bytes_.get(); }
+  float at(std::int64_t i) const {
+    if (type_ == KvType::f32) return reinterpret_cast<const float*>(bytes_.get())[i];
+    return kernels::to_float(reinterpret_cast<const Half*>(bytes_.get())[i]);
+  }
+  void set(std::int64_t i, float x) const {
+    if (type_ == KvType::f32) {
+      reinterpret_cast<float*>(bytes_.get())[i] = x;
+    } else {
+      reinterpret_cast<Half*>(bytes_.get())[i] = kernels::to_half(x);
+    }
+  }
+
+ private:
+  KvType type_;
+  Array<std::byte> bytes_;
+};
+
+class Data {
+ public:
+  explicit Data(unsigned seed) : random_(seed) {}
+  int between(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
+  Array<float> floats(std::int64_t count) {
+    Array<float> array(count);
+    for (std::int64_t i = 0; i < count; ++i) array[i] = normal_(random_);
+    return array;
+  }
+  Rows rows(KvType type, std::int64_t count) {
+    Rows list(type, count);
+    for (std::int64_t i = 0; i < count; ++i) list.set(i, normal_(random_));
+    return list;
+  }
+
+ private:
+  std::mt19937 random_;
+  std::normal_distribution<float> normal_;
+};
+
+// The largest |got - wanted| / (1 + |wanted|); a NaN is an infinite error.
+class Worst {
+ public:
+  void add(double got, double wanted) {
+    const double error = std::abs(got - wanted) / (1 + std::abs(wanted));
+    if (!(error <= value_)) value_ = std::isnan(error) ? HUGE_VAL : error;
+  }
+  double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+};
+
+}  // namespace hybridgen::cuda

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Turn a kernel source into C++ for the emulation: launches become calls of simt::run, PTX a plain load.
+
+    translate.py KERNEL.cu OUT.cpp
+"""
+
+import pathlib
+import re
+import sys
+
+
+def matching(text, start):
+    """The index of the bracket that closes the one at `start`."""
+    depth = 0
+    for i in range(start, len(text)):
+        depth += (text[i] in "({") - (text[i] in ")}")
+        if depth == 0:
+            return i
+    raise SystemExit("unbalanced brackets")
+
+
+def arguments(text):
+    parts, depth, part = [], 0, ""
+    for c in text:
+        depth += (c in "(<{") - (c in ")>}")
+        if c == "," and depth == 0:
+            parts.append(part)
+            part = ""
+        else:
+            part += c
+    return [*parts, part]
+
+
+def kernel_start(text, end):
+    """Where `name` or `name<...>` that ends at `end` begins."""
+    depth, i = 0, end
+    while depth or text[i - 1] == ">" or text[i - 1].isalnum() or text[i - 1] == "_":
+        i -= 1
+        depth += (text[i] == ">") - (text[i] == "<")
+    return i
+
+
+def translate(text):
+    while (at := text.find("<<<")) >= 0:
+        start, end = kernel_start(text, at), text.find(">>>", at)
+        grid, block = arguments(text[at + 3 : end])[:2]
+        opening = text.index("(", end)
+        closing = matching(text, opening)
+        call = f"{text[start:at]}{text[opening : closing + 1]}"
+        text = f"{text[:start]}hybridgen::simt::run({grid}, {block}, [=] {{ {call}; }}){text[closing + 1 :]}"
+    text = text.replace("#include <mma.h>\n", "")
+    load = r'asm volatile\("ld\.volatile\.global\.v4\.u32.*?"memory"\);'
+    return re.sub(load, "data = *reinterpret_cast<const uint4*>(address);", text, flags=re.S)
+
+
+if __name__ == "__main__":
+    source, target = map(pathlib.Path, sys.argv[1:])
+    target.write_text(translate(source.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,125 @@
+// A machine that every test host can play (device and host lanes of one thread each), a tiny model with dummy
+// weights, and a run of a policy on them that keeps the logits of every step.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/driver/driver.hpp"
+#include "runtime/host/host_executor.hpp"
+#include "runtime/host/tier_memory.hpp"
+
+namespace hybridgen::testing {
+
+inline Machine host_machine(int threads = 1, bool cxl = false) {
+  Machine machine("test-host");
+  const ChannelId dram = machine.add_channel("dram", ChannelKind::memory, 30e9);
+  const ChannelId up = machine.add_channel("h2d", ChannelKind::link, 10e9);
+  const ChannelId down = machine.add_channel("d2h", ChannelKind::link, 10e9);
+  const ChannelId far = machine.add_channel("cxl", ChannelKind::memory, 10e9);
+  std::vector<TierId> host_tiers = {machine.add_tier("device", TierKind::hbm, 8LL << 30, dram)};
+  const TierId device = host_tiers.front();
+  host_tiers = {machine.add_tier("dram", TierKind::dram, 8LL << 30, dram)};
+  if (cxl) host_tiers.push_back(machine.add_tier("cxl", TierKind::cxl, 8LL << 30, far, true));
+  ProcessorCosts costs;
+  for (KernelCost& cost : costs.kernels) cost = {1000, 10e9, 50e9, 1e9, 20};
+  const ProcessorId player = machine.add_processor("device", ProcessorKind::host_device, costs);
+  const ProcessorId cpu = machine.add_processor("host", ProcessorKind::cpu, costs);
+  machine.set_access_links(player, device, {});
+  for (const TierId tier : host_tiers) {
+    machine.set_access_links(cpu, tier, {});
+    machine.set_copy_links(device, tier, {down});
+    machine.set_copy_links(tier, device, {up});
+  }
+  const LaneId device_lane = machine.add_lane("device", player, threads, 0);
+  const LaneId host_lane = machine.add_lane("host", cpu, threads, threads);
+  machine.set_role(Role::device, device_lane);
+  for (const Role role : {Role::host, Role::h2d, Role::d2h}) machine.set_role(role, host_lane);
+  machine.set_copy_cost(Role::h2d, {1000, 8e9});
+  machine.set_copy_cost(Role::d2h, {1000, 8e9});
+  return machine;
+}
+
+inline ModelShape tiny_shape() {
+  ModelShape shape;
+  shape.name = "tiny";
+  shape.layers = 3;
+  shape.hidden = 96;
+  shape.query_heads = 6;
+  shape.kv_heads = 2;
+  shape.head_dim = 16;
+  shape.ffn = 160;
+  shape.vocab = 200;
+  shape.max_context = 512;
+  shape.rope_theta = 10000;
+  shape.rms_eps = 1e-5;
+  shape.tied_embeddings = true;
+  return shape;
+}
+
+inline std::shared_ptr<const HostModel> tiny_model(std::uint64_t seed = 7) {
+  auto model = std::make_shared<HostModel>();
+  model->shape = tiny_shape();
+  auto memory = std::make_shared<TierMemory>("weights");
+  model->weights = dummy_weights(model->shape, seed, [&](Bytes bytes) { return memory->allocate(bytes); });
+  model->memory = memory;
+  return model;
+}
+
+struct PolicyChoice {
+  std::string preset = "full-gpu";
+  std::map<std::string, std::int64_t> params;
+  std::map<std::string, std::string> parts;  // slot to choice, over the preset's
+  KvDtype kv_dtype = KvDtype::f16;
+};
+
+inline Composition composition_of(const PolicyChoice& choice) {
+  Composition composition = find_preset(choice.preset)->composition;
+  for (const auto& [slot, name] : choice.parts) *composition.choice(slot) = name;
+  return composition;
+}
+
+inline Params params_for(const PolicyChoice& choice) {
+  Params params;
+  for (const ParamSpec& spec : params_of(composition_of(choice))) {
+    if (spec.otherwise) params.set(spec.name, *spec.otherwise);
+  }
+  for (const auto& [name, value] : choice.params) params.set(name, value);
+  return params;
+}
+
+struct HostRun {
+  Timeline timeline;
+  std::vector<std::vector<std::int32_t>> tokens;             // by request
+  std::vector<std::map<Tokens, std::vector<float>>> logits;  // by request, by position
+};
+
+inline HostRun run_on_host(const Machine& machine, std::shared_ptr<const HostModel> model,
+                           const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed) {
+  HostRun run;
+  run.logits.resize(feed.prompts.size());
+  feed.on_logits = [&run](RequestId request, Tokens position, std::span<const float> logits) {
+    run.logits[request.index()][position].assign(logits.begin(), logits.end());
+  };
+  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)},
+                workload);
+  HostExecutor executor(machine, model, policy.memory_plan(), std::move(feed), workload.new_tokens);
+  Driver driver(machine, model->shape, workload, policy, executor);
+  run.timeline = driver.run();
+  for (int i = 0; i < workload.requests; ++i) run.tokens.push_back(executor.tokens(RequestId(i)));
+  return run;
+}
+
+// A prompt of pseudo-random ids, the same for equal seed.
+inline std::vector<std::int32_t> prompt_of(int tokens, int vocab, std::uint32_t seed) {
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < tokens; ++i) {
+    seed = seed * 1664525U + 1013904223U;
+    ids.push_back(static_cast<std::int32_t>((seed >> 8) % static_cast<std::uint32_t>(vocab)));
+  }
+  return ids;
+}
+
+}  // namespace hybridgen::testing
