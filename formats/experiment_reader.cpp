@@ -60,7 +60,7 @@ class ExperimentReader {
     const auto preset = map.choice("preset", Need::required, presets);
     if (preset) out_.composition = preset_registry()[*preset].composition;
     compose(map, preset.has_value());
-    const bool parts_known = preset && composed_;
+    const bool parts_known = preset && composed_ && !slot_is_misspelt(map) && !slot_is_missing(map);
     static const NameSet kDtypes{"kv_dtype", {name_of(KvDtype::f16), name_of(KvDtype::f32)}, true};
     const auto dtype = map.choice("kv_dtype", Need::optional, kDtypes);
     out_.kv_dtype = dtype == 1U ? KvDtype::f32 : KvDtype::f16;
@@ -98,6 +98,54 @@ class ExperimentReader {
     const auto index = map.choice(slot, need, parts);
     if (index) *out_.composition.choice(slot) = parts.names[*index];
     if (!index && map.has(slot)) composed_ = false;
+  }
+
+  // A mistyped slot hides which part is meant, so which parameters are due; it is reported as unknown.
+  static bool slot_is_misspelt(const YamlMap& map) {
+    std::vector<std::string> names{"preset", "kv_dtype"};
+    for (const std::string& slot : part_slots()) names.push_back(slot);
+    for (const PartEntry& part : part_registry()) {
+      for (const ParamSpec& spec : part.params) names.push_back(spec.name);
+    }
+    const auto written = map.keys();
+    std::vector<std::string> unused;
+    std::copy_if(names.begin(), names.end(), std::back_inserter(unused),
+                 [&](const std::string& name) { return !map.has(name); });
+    return std::any_of(written.begin(), written.end(), [&](const std::string& key) {
+      const bool known = std::find(names.begin(), names.end(), key) != names.end();
+      return !known && is_slot(nearest_name(key, unused));
+    });
+  }
+
+  static bool is_slot(const std::string& name) {
+    const auto& slots = part_slots();
+    return std::find(slots.begin(), slots.end(), name) != slots.end();
+  }
+
+  // Parameters of another part than the preset's, and none of the preset's: what is missing is the choice
+  // of that part. One message instead of one per parameter.
+  bool slot_is_missing(YamlMap& map) {
+    bool missing = false;
+    for (const std::string& slot : part_slots()) {
+      const std::string& chosen = *out_.composition.choice(slot);
+      if (map.has(slot) || chosen.empty()) continue;
+      const PartEntry* meant = nullptr;
+      std::string evidence;
+      for (const PartEntry& part : part_registry()) {
+        if (slot != part.slot()) continue;
+        const auto written = std::find_if(part.params.begin(), part.params.end(),
+                                          [&](const ParamSpec& spec) { return map.has(spec.name); });
+        if (written == part.params.end()) continue;
+        meant = &part;
+        evidence = written->name;
+        if (part.name == chosen) break;
+      }
+      if (meant == nullptr || meant->name == chosen) continue;
+      map.fault(slot, "missing, while " + evidence + " belongs to " + slot + ": " + meant->name +
+                          " and the preset's is " + chosen + "; add " + slot + ": " + meant->name);
+      missing = true;
+    }
+    return missing;
   }
 
   // Those of the composition by their schemas; another part's parameter is refused with that part's name.

@@ -27,9 +27,11 @@ const std::set<std::string> kOptional = {
     "compute_GFLOPs",
     "scan_Gitems_per_s",
     "row_ns",  // no limit of its own
+    "attention",
+    "split",
     "placement",
     "kv_dtype",
-    "outcomes",                 // the preset's, fp16, seeded
+    "outcomes",                 // the preset's parts, fp16, seeded
     "stop_at_end_of_sequence",  // false
 };
 // Keys that hold free text: any word is a valid value. (A number is not, unless quoted.)
@@ -145,11 +147,27 @@ std::vector<Shipped> shipped() {
       files.push_back({entry.path().string(), load});
     }
   }
+  for (const auto& run : fs::directory_iterator(source_path("traces"))) {
+    if (!run.is_directory()) continue;
+    files.push_back({(run.path() / "platform.yaml").string(),
+                     [](const std::string& text) { read_platform_description(text, "f.yaml"); }});
+    files.push_back({(run.path() / "experiment.yaml").string(),
+                     [](const std::string& text) { read_experiment(text, "f.yaml"); }});
+  }
   return files;
 }
 
+bool has_default(const std::string& parameter) {
+  for (const PartEntry& part : part_registry()) {
+    for (const ParamSpec& spec : part.params) {
+      if (spec.name == parameter && spec.otherwise) return true;
+    }
+  }
+  return false;
+}
+
 bool optional_here(const SpoilingWriter& w) {
-  if (kOptional.contains(w.key)) return true;
+  if (kOptional.contains(w.key) || (w.parent == "policy" && has_default(w.key))) return true;
   OpKind kind = OpKind::embed;
   if (w.parent == "kernels" && parse_op_kind(w.key, kind)) return true;  // default holds then
   const bool kernel = w.expected_path.find(".kernels.") != std::string::npos;
