@@ -32,7 +32,7 @@ std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files) {
   auto memory = std::make_shared<TierMemory>("weights");
   auto model = std::make_shared<HostModel>();
   model->shape = files.shape;
-  model->weights = load_llama_weights(
+  model->weights = load_weights(
       files.shape,
       [&folder](const std::string& name) -> std::optional<TensorView> {
         const SafetensorsTensor* tensor = folder.find(name);

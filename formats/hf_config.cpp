@@ -146,7 +146,7 @@ ModelShape parse_hf_config(const std::string& text, const std::string& path, con
   shape.vocab = reader.size("vocab_size");
   shape.max_context = reader.size("max_position_embeddings");
   shape.rope_theta = read_rope_theta(reader);
-  shape.rms_eps = reader.positive_or("rms_norm_eps", 1e-6);  // Hugging Face's own default
+  shape.norm_eps = reader.positive_or("rms_norm_eps", 1e-6);  // Hugging Face's own default
   shape.tied_embeddings = reader.flag_or("tie_word_embeddings", false);
   check_heads(reader, shape);
   reader.throw_errors();

@@ -43,6 +43,12 @@ int size(YamlMap& map, const std::string& key) {
   return static_cast<int>(map.integer(key, Need::required, kSize).value_or(1));
 }
 
+ModelFamily family(YamlMap& map) {
+  NameSet names{"family", {}, true};
+  for (const ModelFamily each : all_families()) names.names.push_back(name_of(each));
+  return all_families()[map.choice("family", Need::required, names).value_or(0)];
+}
+
 }  // namespace
 
 ModelFiles find_model(const std::string& name) {
@@ -82,6 +88,7 @@ ModelShape read_model_yaml(const std::string& text, const std::string& path) {
   YamlMap map({root.get(), ""}, errors);
   ModelShape shape;
   shape.name = map.text("model", Need::required).value_or("");
+  shape.blocks = blocks_of(family(map));
   shape.layers = size(map, "layers");
   shape.hidden = size(map, "hidden");
   shape.query_heads = size(map, "query_heads");
@@ -90,8 +97,12 @@ ModelShape read_model_yaml(const std::string& text, const std::string& path) {
   shape.ffn = size(map, "ffn");
   shape.vocab = size(map, "vocab");
   shape.max_context = size(map, "max_context");
-  shape.rope_theta = map.number("rope_theta", Need::required, kAboveZero).value_or(1);
-  shape.rms_eps = map.number("rms_eps", Need::required, {0, 1, true}).value_or(1);
+  if (shape.blocks.position == PositionKind::rotary) {
+    shape.rope_theta = map.number("rope_theta", Need::required, kAboveZero).value_or(1);
+  } else {
+    map.refuse("rope_theta", "this family learns its positions; remove it");
+  }
+  shape.norm_eps = map.number("norm_eps", Need::required, {0, 1, true}).value_or(1);
   shape.tied_embeddings = map.flag("tied_embeddings", Need::required).value_or(false);
   map.text("source", Need::required);
   map.finish();

@@ -42,13 +42,12 @@ Op ModelOps::request_op(OpKind kind, Role role, const RequestDecision& row, int 
 }
 
 Op ModelOps::embed(const Decision& decision) const {
-  return device_op(OpKind::embed, -1, query_tokens(decision) * model_.hidden * kWeightBytes, 0);
+  return device_op(OpKind::embed, -1, query_tokens(decision) * model_.embed_bytes(), 0);
 }
 
 Op ModelOps::norm_qkv(const Decision& decision, int layer, const KvTarget& target) const {
   const std::int64_t tokens = query_tokens(decision);
-  Op op = device_op(OpKind::norm_qkv, layer, model_.qkv_weights() * kWeightBytes,
-                    2 * tokens * model_.qkv_weights());
+  Op op = device_op(OpKind::norm_qkv, layer, model_.qkv_bytes(), 2 * tokens * model_.qkv_weights());
   op.traffic.accesses.push_back(
       {plan_.device_tier, Direction::write, Amount::fixed(2 * tokens * row_bytes())});
   op.work.kv = target.place;
@@ -57,17 +56,16 @@ Op ModelOps::norm_qkv(const Decision& decision, int layer, const KvTarget& targe
 }
 
 Op ModelOps::project_out(const Decision& decision, int layer) const {
-  return device_op(OpKind::project_out, layer, model_.out_weights() * kWeightBytes,
+  return device_op(OpKind::project_out, layer, model_.out_bytes(),
                    2 * query_tokens(decision) * model_.out_weights());
 }
 
 Op ModelOps::ffn(const Decision& decision, int layer) const {
-  return device_op(OpKind::ffn, layer, model_.ffn_weights() * kWeightBytes,
-                   2 * query_tokens(decision) * model_.ffn_weights());
+  return device_op(OpKind::ffn, layer, model_.ffn_bytes(), 2 * query_tokens(decision) * model_.ffn_weights());
 }
 
 Op ModelOps::lm_head(const Decision& decision) const {
-  return device_op(OpKind::lm_head, -1, model_.head_weights() * kWeightBytes,
+  return device_op(OpKind::lm_head, -1, model_.head_bytes(),
                    2 * static_cast<std::int64_t>(decision.rows.size()) * model_.head_weights());
 }
 

@@ -1,5 +1,5 @@
 // Makes ops with the traffic of a model: the one place where shapes become bytes and flops.
-// Weights are fp16. Queries and logits travel as fp32, K and V rows in the KV dtype, in every executor.
+// Queries and logits travel as fp32, K and V rows in the KV dtype, in every executor.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,6 @@
 
 namespace hybridgen {
 
-inline constexpr Bytes kWeightBytes = 2;
 inline constexpr Bytes kQueryBytes = 4;
 inline constexpr Bytes kLogitBytes = 4;
 

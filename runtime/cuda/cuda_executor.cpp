@@ -36,13 +36,13 @@ std::vector<RequestBuffers> requests_of(const HostModel& model, const MemoryPlan
   return requests;
 }
 
-LlamaWeights weights_on_card(const HostModel& model, TierMemory& memory) {
-  const LlamaWeights& from = model.weights;
+ModelWeights weights_on_card(const HostModel& model, TierMemory& memory) {
+  const ModelWeights& from = model.weights;
   std::byte* base = memory.allocate(from.bytes);
   // The embedding is the first tensor of the one allocation that all weights lie in.
   check(cudaMemcpy(base, from.embedding, static_cast<std::size_t>(from.bytes), cudaMemcpyHostToDevice),
         "upload of the weights");
-  return llama_weights_at(model.shape, base);
+  return weights_at(model.shape, base);
 }
 
 int multiprocessors() {
@@ -213,7 +213,7 @@ class CudaExecutor::Impl {
   MemoryPlan plan_;
   TokenFeed feed_;
   std::vector<TierMemory> memory_;
-  LlamaWeights weights_;
+  ModelWeights weights_;
   std::vector<RequestBuffers> requests_;
   DeviceState state_;
   GpuOps gpu_ops_;

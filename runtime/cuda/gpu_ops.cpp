@@ -32,7 +32,7 @@ Tokens query_tokens(const Step& step) {
 
 }  // namespace
 
-GpuOps::GpuOps(const ModelShape& shape, const LlamaWeights& weights, const MemoryPlan& plan,
+GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const MemoryPlan& plan,
                DeviceState& state, std::vector<RequestBuffers>& requests)
     : shape_(shape),
       weights_(weights),
@@ -120,8 +120,9 @@ void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
 }
 
 void GpuOps::norm(const float* weight, Tokens tokens, cudaStream_t stream) const {
-  rms_norm({state_.hidden, weight, state_.normed, shape_.hidden, static_cast<float>(shape_.rms_eps), nullptr},
-           tokens, stream);
+  rms_norm(
+      {state_.hidden, weight, state_.normed, shape_.hidden, static_cast<float>(shape_.norm_eps), nullptr},
+      tokens, stream);
 }
 
 void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const {
@@ -133,9 +134,9 @@ void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream
 }
 
 void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
-  norm(layer.attention_norm, tokens, stream);
-  multiply({layer.qkv, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  norm(layer.attention_norm.weight, tokens, stream);
+  multiply({layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
             state_.qkv, state_.qkv_width, nullptr},
            tokens, stream);
   rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
@@ -144,29 +145,29 @@ void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
 }
 
 void GpuOps::project_out(const Op& op, Tokens tokens, cudaStream_t stream) const {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
-  multiply({layer.attention_out, shape_.hidden, static_cast<int>(shape_.q_width()), state_.attended,
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  multiply({layer.attention_out.matrix, shape_.hidden, static_cast<int>(shape_.q_width()), state_.attended,
             shape_.q_width(), state_.hidden, shape_.hidden, state_.hidden},
            tokens, stream);
 }
 
 void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
   const std::int64_t both = 2LL * shape_.ffn;
-  norm(layer.ffn_norm, tokens, stream);
-  multiply({layer.gate_up, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden, state_.gate_up, both,
-            nullptr},
+  norm(layer.ffn_norm.weight, tokens, stream);
+  multiply({layer.ffn_in.matrix, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden, state_.gate_up,
+            both, nullptr},
            tokens, stream);
   swiglu(state_.gate_up, shape_.ffn, tokens, stream);
-  multiply({layer.down, shape_.hidden, shape_.ffn, state_.gate_up, both, state_.hidden, shape_.hidden,
+  multiply({layer.down.matrix, shape_.hidden, shape_.ffn, state_.gate_up, both, state_.hidden, shape_.hidden,
             state_.hidden},
            tokens, stream);
 }
 
 void GpuOps::lm_head(const Step& step, cudaStream_t stream) const {
   const auto rows = static_cast<Tokens>(step.batch.size());
-  rms_norm({state_.hidden, weights_.final_norm, state_.normed, shape_.hidden,
-            static_cast<float>(shape_.rms_eps), state_.params.rows},
+  rms_norm({state_.hidden, weights_.final_norm.weight, state_.normed, shape_.hidden,
+            static_cast<float>(shape_.norm_eps), state_.params.rows},
            rows, stream);
   multiply({weights_.output, shape_.vocab, shape_.hidden, state_.normed, shape_.hidden, state_.logits,
             shape_.vocab, nullptr},

@@ -8,14 +8,14 @@
 #include "core/step/step.hpp"
 #include "runtime/cuda/device_state.hpp"
 #include "runtime/cuda/kernels/matrix.cuh"
-#include "runtime/weights/llama_weights.hpp"
+#include "runtime/weights/model_weights.hpp"
 
 namespace hybridgen::cuda {
 
 class GpuOps {
  public:
   // All outlive the object. weights: views of the card's memory.
-  GpuOps(const ModelShape& shape, const LlamaWeights& weights, const MemoryPlan& plan, DeviceState& state,
+  GpuOps(const ModelShape& shape, const ModelWeights& weights, const MemoryPlan& plan, DeviceState& state,
          std::vector<RequestBuffers>& requests);
 
   void enqueue(const Step& step, const Op& op, cudaStream_t stream) const;
@@ -53,7 +53,7 @@ class GpuOps {
   void rows_up(const Op& op, cudaStream_t stream) const;
 
   const ModelShape& shape_;
-  const LlamaWeights& weights_;
+  const ModelWeights& weights_;
   DeviceState& state_;
   std::vector<RequestBuffers>& requests_;
   HeadShape heads_;

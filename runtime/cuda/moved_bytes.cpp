@@ -1,12 +1,10 @@
 #include "runtime/cuda/moved_bytes.hpp"
 
 #include "core/base/check.hpp"
-#include "runtime/kernels/kv_type.hpp"
 
 namespace hybridgen::cuda {
 namespace {
 
-constexpr Bytes kWeight = sizeof(kernels::Half);
 constexpr Bytes kFloat = sizeof(float);
 
 Tokens query_tokens(const Step& step) {
@@ -25,16 +23,16 @@ void MovedBytes::count_weights(const Step& step, const Op& op, ByteCounter& byte
   const Tokens tokens = query_tokens(step);
   switch (op.kind) {
     case OpKind::embed:
-      return bytes.access(device, tokens * shape_.hidden * kWeight);
+      return bytes.access(device, tokens * shape_.embed_bytes());
     case OpKind::norm_qkv:
-      bytes.access(device, shape_.qkv_weights() * kWeight);
+      bytes.access(device, shape_.qkv_bytes());
       return bytes.access(device, 2 * tokens * shape_.kv_heads * head_row_);
     case OpKind::project_out:
-      return bytes.access(device, shape_.out_weights() * kWeight);
+      return bytes.access(device, shape_.out_bytes());
     case OpKind::ffn:
-      return bytes.access(device, shape_.ffn_weights() * kWeight);
+      return bytes.access(device, shape_.ffn_bytes());
     default:
-      return bytes.access(device, shape_.head_weights() * kWeight);
+      return bytes.access(device, shape_.head_bytes());
   }
 }
 

@@ -10,13 +10,13 @@ namespace hybridgen {
 
 Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens most_tokens, int most_rows,
                          int threads) {
-  qkv_width = model.q_width() + 2 * model.kv_width();
+  qkv_width = model.qkv_width();
   auto size = [](std::int64_t a, std::int64_t b) { return static_cast<std::size_t>(a * b); };
   hidden.resize(size(most_tokens, model.hidden));
   normed.resize(size(most_tokens, model.hidden));
   qkv.resize(size(most_tokens, qkv_width));
   attended.resize(size(most_tokens, model.q_width()));
-  gate_up.resize(size(most_tokens, 2 * model.ffn));
+  ffn_in.resize(size(most_tokens, model.ffn_in_width()));
   product.resize(size(most_tokens, model.hidden));
   cosine.resize(size(most_tokens, model.head_dim / 2));
   sine.resize(size(most_tokens, model.head_dim / 2));

@@ -18,7 +18,7 @@ struct Activations {
   std::vector<float> normed;                // [tokens][hidden]
   std::vector<float> qkv;                   // [tokens][q_width + 2 kv_width]
   std::vector<float> attended;              // [tokens][q_width]
-  std::vector<float> gate_up;               // [tokens][2 ffn]
+  std::vector<float> ffn_in;                // [tokens][ffn_in_width]
   std::vector<float> product;               // [tokens][hidden], of a projection before it joins the residual
   std::vector<float> cosine, sine;          // [tokens][head_dim / 2], filled by the embedding op
   std::vector<float> logits;                // [rows][vocab]

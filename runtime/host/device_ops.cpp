@@ -21,7 +21,6 @@ constexpr std::int64_t kGemvGrain = 16;  // weight rows: no cache line of the re
 }  // namespace
 
 void OpRunner::embed(const OpContext& context) {
-  const int half = shape_.head_dim / 2;
   Tokens query = 0;
   for (const BatchRow& row : context.step.batch) {
     const auto& tokens = tokens_.at(row.request.index());
@@ -30,42 +29,72 @@ void OpRunner::embed(const OpContext& context) {
       const std::int32_t token = tokens.at(static_cast<std::size_t>(position));
       kernels::embed_row(weights_.embedding, token, shape_.hidden,
                          act_.hidden.data() + query * shape_.hidden);
-      kernels::rope_angles(position, shape_.head_dim, shape_.rope_theta, act_.cosine.data() + query * half,
-                           act_.sine.data() + query * half);
       context.bytes.access(plan_.device_tier, shape_.hidden * static_cast<Bytes>(sizeof(kernels::Half)));
+      add_position(context, query, position);
     }
   }
 }
 
-void OpRunner::norm(const OpContext& context, const float* weight) {
+// A learned position joins the embedding now; a rotary one gets its angles, for every layer to turn by.
+void OpRunner::add_position(const OpContext& context, Tokens query, Tokens position) {
+  if (shape_.blocks.position == PositionKind::rotary) {
+    const std::int64_t at = query * (shape_.head_dim / 2);
+    kernels::rope_angles(position, frequencies_, act_.cosine.data() + at, act_.sine.data() + at);
+    return;
+  }
+  const Tokens row = position + shape_.blocks.position_offset;
+  HG_CHECK(row < shape_.position_rows(),
+           "op " << context.op.id.value << ": position " << position << " of at most " << shape_.max_context);
+  float* hidden = act_.hidden.data() + query * shape_.hidden;
+  float* scratch = act_.normed.data() + query * shape_.hidden;
+  kernels::embed_row(weights_.positions, row, shape_.hidden, scratch);
+  kernels::add(hidden, scratch, hidden, shape_.hidden);
+  context.bytes.access(plan_.device_tier, shape_.hidden * static_cast<Bytes>(sizeof(kernels::Half)));
+}
+
+void OpRunner::norm_row(const NormWeights& weights, const float* x, float* out) const {
+  const auto eps = static_cast<float>(shape_.norm_eps);
+  if (shape_.blocks.norm == NormKind::rms) {
+    kernels::rms_norm(x, weights.weight, out, shape_.hidden, eps);
+  } else {
+    kernels::layer_norm(x, weights.weight, weights.bias, out, shape_.hidden, eps);
+  }
+}
+
+void OpRunner::norm(const OpContext& context, const NormWeights& weights) {
   const Tokens tokens = query_tokens(context.step);
   context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
-      kernels::rms_norm(act_.hidden.data() + t * shape_.hidden, weight,
-                        act_.normed.data() + t * shape_.hidden, shape_.hidden,
-                        static_cast<float>(shape_.rms_eps));
+      norm_row(weights, act_.hidden.data() + t * shape_.hidden, act_.normed.data() + t * shape_.hidden);
     }
   });
 }
 
-void OpRunner::project(const OpContext& context, const kernels::Half* weights, std::int64_t rows,
+void OpRunner::project(const OpContext& context, const ProductWeights& weights, std::int64_t rows,
                        std::int64_t cols, const float* x, std::int64_t x_stride, Tokens tokens, float* out,
                        std::int64_t out_stride) {
-  if (tokens == 1) {
-    context.team.parallel(rows, kGemvGrain, [&](int, std::int64_t begin, std::int64_t end) {
-      kernels::gemv_f16(weights, x, out, begin, end, cols);
-    });
-  } else {
-    context.team.parallel(rows, kernels::kGemmRows, [&](int thread, std::int64_t begin, std::int64_t end) {
-      kernels::gemm_f16(weights, x, x_stride, tokens, begin, end, cols, out, out_stride,
+  const bool one = tokens == 1;
+  const std::int64_t grain = one ? kGemvGrain : kernels::kGemmRows;
+  context.team.parallel(rows, grain, [&](int thread, std::int64_t begin, std::int64_t end) {
+    if (one) {
+      kernels::gemv_f16(weights.matrix, x, out, begin, end, cols);
+    } else {
+      kernels::gemm_f16(weights.matrix, x, x_stride, tokens, begin, end, cols, out, out_stride,
                         act_.scratch[static_cast<std::size_t>(thread)].data());
-    });
-  }
+    }
+    for (Tokens t = 0; weights.bias != nullptr && t < tokens; ++t) {
+      float* y = out + t * out_stride + begin;
+      kernels::add(y, weights.bias + begin, y, end - begin);
+    }
+  });
   context.bytes.access(plan_.device_tier, rows * cols * static_cast<Bytes>(sizeof(kernels::Half)));
+  if (weights.bias != nullptr) {
+    context.bytes.access(plan_.device_tier, rows * static_cast<Bytes>(sizeof(float)));
+  }
 }
 
 void OpRunner::norm_qkv(const OpContext& context) {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   const Tokens tokens = query_tokens(context.step);
   norm(context, layer.attention_norm);
   project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
@@ -82,16 +111,26 @@ void OpRunner::norm_qkv(const OpContext& context) {
   }
 }
 
-// Turns q and k of one token to its position and writes k and v where the op says.
+// Each head of q or k of one token, as attention uses it: normed where the model does, turned to its
+// position.
+void OpRunner::finish_heads(float* x, int heads, const float* norm, Tokens query) const {
+  for (int head = 0; norm != nullptr && head < heads; ++head) {
+    float* at = x + static_cast<std::int64_t>(head) * shape_.head_dim;
+    kernels::rms_norm(at, norm, at, shape_.head_dim, static_cast<float>(shape_.norm_eps));
+  }
+  if (shape_.blocks.position != PositionKind::rotary) return;
+  const std::int64_t angles = query * (shape_.head_dim / 2);
+  kernels::rope(x, heads, shape_.head_dim, act_.cosine.data() + angles, act_.sine.data() + angles);
+}
+
+// Finishes q and k of one token and writes k and v where the op says.
 void OpRunner::store_new_rows(const OpContext& context, std::size_t request, Tokens query, Tokens position) {
-  const int half = shape_.head_dim / 2;
-  const float* cosine = act_.cosine.data() + query * half;
-  const float* sine = act_.sine.data() + query * half;
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   float* q = act_.qkv.data() + query * act_.qkv_width;
   float* k = q + shape_.q_width();
   const float* v = k + shape_.kv_width();
-  kernels::rope(q, shape_.query_heads, shape_.head_dim, cosine, sine);
-  kernels::rope(k, shape_.kv_heads, shape_.head_dim, cosine, sine);
+  finish_heads(q, shape_.query_heads, layer.q_norm, query);
+  finish_heads(k, shape_.kv_heads, layer.k_norm, query);
   const Work& work = context.op.work;
   const RequestBuffers& kv = requests_[request];
   const RowStore& k_store = kv.device_k(work.kv, context.op.layer, work.buffer);
@@ -205,26 +244,30 @@ void OpRunner::add_to_residual(const OpContext& context) {
 }
 
 void OpRunner::project_out(const OpContext& context) {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   project(context, layer.attention_out, shape_.hidden, shape_.q_width(), act_.attended.data(),
           shape_.q_width(), query_tokens(context.step), act_.product.data(), shape_.hidden);
   add_to_residual(context);
 }
 
 void OpRunner::ffn(const OpContext& context) {
-  const LlamaLayer& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   const Tokens tokens = query_tokens(context.step);
-  const std::int64_t both = 2LL * shape_.ffn;
+  const std::int64_t width = shape_.ffn_in_width();
   norm(context, layer.ffn_norm);
-  project(context, layer.gate_up, both, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
-          act_.gate_up.data(), both);
+  project(context, layer.ffn_in, width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+          act_.ffn_in.data(), width);
   context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
-      float* gate = act_.gate_up.data() + t * both;
-      kernels::swiglu(gate, gate + shape_.ffn, gate, shape_.ffn);
+      float* in = act_.ffn_in.data() + t * width;
+      if (shape_.blocks.ffn == FfnKind::swiglu) {
+        kernels::swiglu(in, in + shape_.ffn, in, shape_.ffn);
+      } else {
+        kernels::relu(in, shape_.ffn);
+      }
     }
   });
-  project(context, layer.down, shape_.hidden, shape_.ffn, act_.gate_up.data(), both, tokens,
+  project(context, layer.down, shape_.hidden, shape_.ffn, act_.ffn_in.data(), width, tokens,
           act_.product.data(), shape_.hidden);
   add_to_residual(context);
 }
@@ -234,13 +277,12 @@ void OpRunner::lm_head(const OpContext& context) {
   Tokens row_index = 0;
   for (const BatchRow& row : context.step.batch) {
     query += row.query_tokens;  // the row's last query token is the one before
-    kernels::rms_norm(act_.hidden.data() + (query - 1) * shape_.hidden, weights_.final_norm,
-                      act_.normed.data() + row_index * shape_.hidden, shape_.hidden,
-                      static_cast<float>(shape_.rms_eps));
+    norm_row(weights_.final_norm, act_.hidden.data() + (query - 1) * shape_.hidden,
+             act_.normed.data() + row_index * shape_.hidden);
     ++row_index;
   }
-  project(context, weights_.output, shape_.vocab, shape_.hidden, act_.normed.data(), shape_.hidden, row_index,
-          act_.logits.data(), shape_.vocab);
+  project(context, {weights_.output, nullptr}, shape_.vocab, shape_.hidden, act_.normed.data(), shape_.hidden,
+          row_index, act_.logits.data(), shape_.vocab);
 }
 
 std::int64_t OpRunner::sample(const OpContext& context) {

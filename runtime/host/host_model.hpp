@@ -4,13 +4,13 @@
 #include <memory>
 
 #include "core/machine/model_shape.hpp"
-#include "runtime/weights/llama_weights.hpp"
+#include "runtime/weights/model_weights.hpp"
 
 namespace hybridgen {
 
 struct HostModel {
   ModelShape shape;
-  LlamaWeights weights;
+  ModelWeights weights;
   std::shared_ptr<void> memory;  // owns what the weights point into
 };
 

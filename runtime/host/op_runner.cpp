@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "runtime/kernels/rope.hpp"
 
 namespace hybridgen {
 namespace {
@@ -12,6 +13,11 @@ Tokens most_query_tokens(const TokenFeed& feed) {
   std::size_t most = feed.prompts.size();
   for (const auto& prompt : feed.prompts) most = std::max(most, prompt.size());
   return static_cast<Tokens>(most);
+}
+
+std::vector<double> frequencies_of(const ModelShape& shape) {
+  if (shape.blocks.position != PositionKind::rotary) return {};
+  return kernels::rope_frequencies(shape.head_dim, shape.rope_theta, shape.blocks.rope_scaling);
 }
 
 }  // namespace
@@ -26,6 +32,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
+      frequencies_(frequencies_of(model.shape)),
       act_(model.shape, plan, most_query_tokens(feed_), static_cast<int>(feed_.prompts.size()),
            device_threads) {
   for (const auto& prompt : feed_.prompts) {

@@ -50,10 +50,13 @@ class OpRunner {
   void ffn(const OpContext& context);
   void lm_head(const OpContext& context);
   std::int64_t sample(const OpContext& context);
-  void norm(const OpContext& context, const float* weight);
+  void add_position(const OpContext& context, Tokens query, Tokens position);
+  void finish_heads(float* x, int heads, const float* norm, Tokens query) const;
+  void norm_row(const NormWeights& weights, const float* x, float* out) const;
+  void norm(const OpContext& context, const NormWeights& weights);
   void add_to_residual(const OpContext& context);
-  // out[t][rows] = x[t][cols] . W^T, the weight rows shared out over the team.
-  void project(const OpContext& context, const kernels::Half* weights, std::int64_t rows, std::int64_t cols,
+  // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
+  void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
   int spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const;
 
@@ -71,13 +74,14 @@ class OpRunner {
   }
 
   const ModelShape& shape_;
-  const LlamaWeights& weights_;
+  const ModelWeights& weights_;
   MemoryPlan plan_;
   HostOps host_ops_;
   TokenFeed feed_;
   kernels::KvType kv_type_;
   Bytes head_row_;                                 // one K or V row of one head
   float scale_;                                    // 1 / sqrt(head_dim)
+  std::vector<double> frequencies_;                // of the rotary positions, by pair; empty without
   std::vector<std::vector<std::int32_t>> tokens_;  // by request
   std::vector<RequestBuffers> requests_;
   Activations act_;

@@ -32,6 +32,20 @@ static void swiglu(const float* gate, const float* up, float* y, std::int64_t n)
   for (std::int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
 }
 
+static float sum(const float* x, std::int64_t n) {
+  float total = 0.0f;
+  for (std::int64_t i = 0; i < n; ++i) total += x[i];
+  return total;
+}
+
+static void shift(const float* x, float* y, std::int64_t n, float by) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] + by;
+}
+
+static void relu(float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
 static float max_of(const float* x, std::int64_t n) {
   return *std::max_element(x, x + n);
 }
@@ -64,6 +78,18 @@ void rms_norm(const float* x, const float* weight, float* y, std::int64_t n, flo
   const float mean = dot(x, x, n) / static_cast<float>(n);
   const float factor = 1.0f / std::sqrt(mean + eps);
   pick(scalar::scale_by, avx2::scale_by, avx512::scale_by)(x, weight, y, n, factor);
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, float* y, std::int64_t n, float eps) {
+  const float mean = pick(scalar::sum, avx2::sum, avx512::sum)(x, n) / static_cast<float>(n);
+  pick(scalar::shift, avx2::shift, avx512::shift)(x, y, n, -mean);
+  const float factor = 1.0f / std::sqrt(dot(y, y, n) / static_cast<float>(n) + eps);
+  pick(scalar::scale_by, avx2::scale_by, avx512::scale_by)(y, weight, y, n, factor);
+  add(y, bias, y, n);
+}
+
+void relu(float* x, std::int64_t n) {
+  pick(scalar::relu, avx2::relu, avx512::relu)(x, n);
 }
 
 void swiglu(const float* gate, const float* up, float* y, std::int64_t n) {

@@ -10,6 +10,12 @@ namespace hybridgen::kernels {
 // y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; the mean is summed in fp32.
 void rms_norm(const float* x, const float* weight, float* y, std::int64_t n, float eps);
 
+// y[i] = (x[i] - mean) / sqrt(mean((x - mean)^2) + eps) * weight[i] + bias[i]; both means are summed in fp32.
+void layer_norm(const float* x, const float* weight, const float* bias, float* y, std::int64_t n, float eps);
+
+// x[i] = max(x[i], 0).
+void relu(float* x, std::int64_t n);
+
 // y[i] = silu(gate[i]) * up[i], silu(g) = g / (1 + exp(-g)).
 void swiglu(const float* gate, const float* up, float* y, std::int64_t n);
 

@@ -32,6 +32,27 @@ HG_TARGET static void add_arrays(const float* a, const float* b, float* y, std::
   if (i < n) store_first(y + i, add(load_first(a + i, n - i), load_first(b + i, n - i)), n - i);
 }
 
+HG_TARGET static float sum(const float* x, std::int64_t n) {
+  Vec s = zero();
+  std::int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) s = add(s, load(x + i));
+  if (i < n) s = add(s, load_first(x + i, n - i));  // the lanes beyond are zero
+  return reduce_add(s);
+}
+
+HG_TARGET static void shift(const float* x, float* y, std::int64_t n, float by) {
+  const Vec b = set1(by);
+  std::int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) store(y + i, add(load(x + i), b));
+  if (i < n) store_first(y + i, add(load_first(x + i, n - i), b), n - i);
+}
+
+HG_TARGET static void relu(float* x, std::int64_t n) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) store(x + i, max(load(x + i), zero()));
+  if (i < n) store_first(x + i, max(load_first(x + i, n - i), zero()), n - i);
+}
+
 HG_TARGET static Vec gated(Vec gate, Vec up) {
   return mul(div(gate, add(set1(1.0f), exp(sub(zero(), gate)))), up);
 }

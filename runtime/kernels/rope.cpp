@@ -1,6 +1,7 @@
 #include "runtime/kernels/rope.hpp"
 
 #include <cmath>
+#include <numbers>
 
 #include "runtime/kernels/isa.hpp"
 #include "runtime/kernels/simd.hpp"
@@ -33,9 +34,28 @@ namespace avx512 {
 #undef HG_TARGET
 }  // namespace avx512
 
-void rope_angles(std::int64_t position, int head_dim, double theta, float* cosine, float* sine) {
+static double scaled(double frequency, const RopeScaling& scaling) {
+  const double periods =
+      scaling.original_context * frequency / (2 * std::numbers::pi);  // in the trained context
+  if (periods < scaling.low_freq_factor) return frequency / scaling.factor;
+  if (periods > scaling.high_freq_factor) return frequency;
+  const double share =
+      (periods - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+  return (1 - share) * frequency / scaling.factor + share * frequency;
+}
+
+std::vector<double> rope_frequencies(int head_dim, double theta, const RopeScaling& scaling) {
+  std::vector<double> frequencies;
   for (int i = 0; i < head_dim / 2; ++i) {
-    const double angle = static_cast<double>(position) * std::pow(theta, -2.0 * i / head_dim);
+    const double frequency = std::pow(theta, -2.0 * i / head_dim);
+    frequencies.push_back(scaling.active() ? scaled(frequency, scaling) : frequency);
+  }
+  return frequencies;
+}
+
+void rope_angles(std::int64_t position, std::span<const double> frequencies, float* cosine, float* sine) {
+  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+    const double angle = static_cast<double>(position) * frequencies[i];
     cosine[i] = static_cast<float>(std::cos(angle));
     sine[i] = static_cast<float>(std::sin(angle));
   }

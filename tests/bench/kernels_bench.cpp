@@ -257,7 +257,7 @@ void run_kernels() {
 void run_loop() {
   const ModelShape shape{"smollm2-135m", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1e5, 1e-5, true};
   AlignedMemory memory;
-  const LlamaWeights weights = dummy_weights(shape, 1, memory.allocator());
+  const ModelWeights weights = dummy_weights(shape, 1, memory.allocator());
   for (const std::int64_t context : {512, 2048, 4096, 7500}) {
     LlamaLoop loop(weights, KvType::f16, context + 1);
     std::vector<double> times;

@@ -137,7 +137,7 @@ TEST_F(Decisions, memory_plan_of_hybridgen_reserves_each_purpose) {
   // Exchange: floor(.5 x 9) = 4 rows x 4 heads x (5 x 2 + 4) bytes, on both sides.
   const Policy policy = test::make_policy(tiny_.machine, model_, {1, 10, 4}, "hybridgen",
                                           {{"device_kv_tokens", 4}, {"topk_ratio", 500'000}});
-  const Bytes weights = 2 * model_.matrix_weights() + 4 * model_.norm_weights();
+  const Bytes weights = model_.weight_bytes();
   EXPECT_EQ(policy.memory_plan().needed(tiny_.hbm), weights + 2 * 2 * 20 * 4 + 2 * 2 * 20 * 10 + 4 * 4 * 14);
   EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 2 * 20 * 9 + 4 * 4 * 14);
   EXPECT_EQ(policy.memory_plan().needed(tiny_.cxl), 0);

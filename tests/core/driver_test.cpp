@@ -83,7 +83,7 @@ TEST_F(DriverTest, peaks_are_reservations_plus_kv_and_kv_is_dropped_at_the_end) 
   const Bytes exchange = 4 * 4 * 14;  // floor(.5 x 8) rows, 4 heads
   const Bytes staging = 2 * 2 * 20 * 10;
   EXPECT_EQ(timeline.tier_peak_bytes[tiny_.hbm.index()],
-            2 * model_.matrix_weights() + 4 * model_.norm_weights() + staging + exchange + 2 * 2 * 20 * 4);
+            model_.weight_bytes() + staging + exchange + 2 * 2 * 20 * 4);
   EXPECT_EQ(timeline.tier_peak_bytes[tiny_.dram.index()], exchange + 2 * 2 * 20 * 8);
   EXPECT_EQ(timeline.tier_peak_bytes[tiny_.cxl.index()], 0);
   EXPECT_EQ(run.driver.residency().used(tiny_.dram), exchange);

@@ -101,7 +101,7 @@ TEST_P(CudaLayer, Embed_rowsOfTwoRequests_takesEachTokenAndItsAngles) {
     for (int i = 0; i < kHidden; ++i) ASSERT_EQ(out[query * kHidden + i], embedding.at(token * kHidden + i));
     std::vector<float> c(kDim / 2);
     std::vector<float> s(kDim / 2);
-    kernels::rope_angles(position(query), kDim, 10000.0, c.data(), s.data());
+    kernels::rope_angles(position(query), kernels::rope_frequencies(kDim, 10000.0), c.data(), s.data());
     for (std::size_t i = 0; i < c.size(); ++i) {
       const std::int64_t at = query * kDim / 2 + static_cast<std::int64_t>(i);
       ASSERT_NEAR(cosine[at], c[i], 1e-7);

@@ -50,7 +50,7 @@ TEST(HfConfig, Smollm2_givesItsShape) {
   EXPECT_EQ(shape.vocab, 49152);
   EXPECT_EQ(shape.max_context, 8192);
   EXPECT_EQ(shape.rope_theta, 1e5);
-  EXPECT_EQ(shape.rms_eps, 1e-5);
+  EXPECT_EQ(shape.norm_eps, 1e-5);
   EXPECT_TRUE(shape.tied_embeddings);
 }
 
@@ -63,7 +63,7 @@ TEST(HfConfig, KeysThatMayBeAbsent_takeHuggingFacesDefaults) {
   const ModelShape shape = parse(config);
   EXPECT_EQ(shape.kv_heads, 9);
   EXPECT_EQ(shape.rope_theta, 1e4);
-  EXPECT_EQ(shape.rms_eps, 1e-6);
+  EXPECT_EQ(shape.norm_eps, 1e-6);
   EXPECT_FALSE(shape.tied_embeddings);
 }
 

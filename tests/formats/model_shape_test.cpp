@@ -44,7 +44,7 @@ TEST(Model, heads_that_do_not_divide_are_refused) {
   const std::string path = source_path("configs/models/llama-3.1-8b.yaml");
   const std::string message =
       complaint([&] { read_model_yaml(edited(slurp(path), "kv_heads: 8", "kv_heads: 5"), "m.yaml"); });
-  EXPECT_EQ(message, "m.yaml:7:11: kv_heads: 32 query heads cannot share 5 KV heads evenly; write a divisor");
+  EXPECT_EQ(message, "m.yaml:8:11: kv_heads: 32 query heads cannot share 5 KV heads evenly; write a divisor");
 }
 
 }  // namespace

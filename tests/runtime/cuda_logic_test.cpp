@@ -252,7 +252,7 @@ TEST(CudaSmallOps, Rotate_everyPair_equalsTheHostsRope) {
   std::vector<float> expected = x;
   std::vector<float> cosine(kDim / 2);
   std::vector<float> sine(kDim / 2);
-  kernels::rope_angles(131'071, kDim, 500'000.0, cosine.data(), sine.data());
+  kernels::rope_angles(131'071, kernels::rope_frequencies(kDim, 500'000.0), cosine.data(), sine.data());
   kernels::rope(expected.data(), 1, kDim, cosine.data(), sine.data());
   for (int i = 0; i < kDim / 2; ++i) {
     const double angle = rope_angle(131'071, i, kDim, 500'000.0);

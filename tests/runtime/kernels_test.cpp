@@ -207,7 +207,7 @@ TEST_P(Kernels, Rope_farPosition_matchesFp64HalfSplit) {
     const int heads = 3, half = head_dim / 2;
     const std::int64_t position = 100'003;
     std::vector<float> cosine(static_cast<std::size_t>(half)), sine(cosine);
-    rope_angles(position, head_dim, 1e5, cosine.data(), sine.data());
+    rope_angles(position, rope_frequencies(head_dim, 1e5), cosine.data(), sine.data());
     const std::vector<float> x = random_floats(heads * head_dim);
     Guarded<float> y(heads * head_dim);
     std::copy(x.begin(), x.end(), y.data());

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "runtime/kernels/kv_type.hpp"
-#include "runtime/weights/llama_weights.hpp"
+#include "runtime/weights/model_weights.hpp"
 
 namespace hybridgen::kernels {
 
@@ -33,7 +33,7 @@ class AlignedMemory {
 class LlamaLoop {
  public:
   // Room for `capacity` tokens of KV.
-  LlamaLoop(const LlamaWeights& weights, KvType type, std::int64_t capacity);
+  LlamaLoop(const ModelWeights& weights, KvType type, std::int64_t capacity);
 
   // Feeds one token; returns the logits [vocab] of the next, valid until the next call.
   const float* decode(std::int32_t token);
@@ -56,12 +56,13 @@ class LlamaLoop {
   KvSpan span(std::size_t layer, int head, std::int64_t rows) const;
   std::byte* kv_row(std::size_t layer, int head, bool is_v, std::int64_t position);
 
-  const LlamaWeights& weights_;
+  const ModelWeights& weights_;
   ModelShape shape_;
   KvType type_;
   std::int64_t capacity_;
   std::int64_t length_ = 0;
   std::int64_t qkv_width_;
+  std::vector<double> frequencies_;
   std::vector<std::byte> kv_;  // [layer][head][K, V][capacity][head_dim]
   std::vector<float> x_, normed_, qkv_, attended_, gate_up_, logits_, scratch_, cosine_, sine_;
 };

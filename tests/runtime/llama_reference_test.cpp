@@ -56,7 +56,7 @@ class LlamaReference : public ::testing::Test {
     }
     const ModelShape shape = read_hf_config(kModel + "/config.json");
     const SafetensorsFolder folder(kModel);
-    weights_ = load_llama_weights(shape, lookup_in(folder), memory_.allocator());
+    weights_ = load_weights(shape, lookup_in(folder), memory_.allocator());
     ids_ = read_ids();
     ASSERT_EQ(ids_.size(), 512u);
   }
@@ -94,7 +94,7 @@ class LlamaReference : public ::testing::Test {
   }
 
   AlignedMemory memory_;
-  LlamaWeights weights_;
+  ModelWeights weights_;
   std::vector<std::int32_t> ids_;
 };
 
@@ -122,10 +122,10 @@ TEST(LlamaLoop, DecodeAndPrefillOfDummyWeights_agree) {
                          .vocab = 311,
                          .max_context = 512,
                          .rope_theta = 1e4,
-                         .rms_eps = 1e-5,
+                         .norm_eps = 1e-5,
                          .tied_embeddings = false};
   AlignedMemory memory;
-  const LlamaWeights weights = dummy_weights(shape, 7, memory.allocator());
+  const ModelWeights weights = dummy_weights(shape, 7, memory.allocator());
   std::vector<std::int32_t> ids;
   for (std::int32_t i = 0; i < 90; ++i) ids.push_back(i * 37 % shape.vocab);
   LlamaLoop one_by_one(weights, KvType::f32, 90), at_once(weights, KvType::f32, 90);

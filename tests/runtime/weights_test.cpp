@@ -29,7 +29,7 @@ ModelShape tiny(bool tied) {
           .vocab = 11,
           .max_context = 64,
           .rope_theta = 1e4,
-          .rms_eps = 1e-5,
+          .norm_eps = 1e-5,
           .tied_embeddings = tied};
 }
 
@@ -117,49 +117,49 @@ void expect_rows(const FakeFile& file, const std::string& name, const Half* at, 
 std::string message_of(const ModelShape& shape, FakeFile& file) {
   try {
     AlignedMemory memory;
-    load_llama_weights(shape, file.lookup(), memory.allocator());
+    load_weights(shape, file.lookup(), memory.allocator());
   } catch (const BadInput& error) {
     return error.what();
   }
   return "";
 }
 
-TEST(LlamaWeights, EveryTensor_liesInItsFusedPlace) {
+TEST(ModelWeights, EveryTensor_liesInItsFusedPlace) {
   for (const bool tied : {true, false}) {
     const ModelShape s = tiny(tied);
     FakeFile file;
     file.put_model(s);
     AlignedMemory memory;
-    const LlamaWeights w = load_llama_weights(s, file.lookup(), memory.allocator());
-    EXPECT_EQ(w.bytes, llama_weight_bytes(s));
+    const ModelWeights w = load_weights(s, file.lookup(), memory.allocator());
+    EXPECT_EQ(w.bytes, allocated_weight_bytes(s));
     expect_rows(file, "model.embed_tokens.weight", w.embedding, s.vocab * s.hidden);
     EXPECT_EQ(w.output == w.embedding, tied);
     if (!tied) expect_rows(file, "lm_head.weight", w.output, s.vocab * s.hidden);
-    EXPECT_EQ(w.final_norm[3], file.stored("model.norm.weight", 3));
+    EXPECT_EQ(w.final_norm.weight[3], file.stored("model.norm.weight", 3));
     ASSERT_EQ(w.layers.size(), 2u);
     for (int i = 0; i < s.layers; ++i) {
-      const LlamaLayer& layer = w.layers[static_cast<std::size_t>(i)];
+      const LayerWeights& layer = w.layers[static_cast<std::size_t>(i)];
       const std::string p = "model.layers." + std::to_string(i) + ".";
       const std::int64_t query = s.query_heads * s.head_dim * s.hidden,
                          kv = s.kv_heads * s.head_dim * s.hidden;
       const std::int64_t ffn = s.ffn * s.hidden;
-      expect_rows(file, p + "self_attn.q_proj.weight", layer.qkv, query);
-      expect_rows(file, p + "self_attn.k_proj.weight", layer.qkv + query, kv);
-      expect_rows(file, p + "self_attn.v_proj.weight", layer.qkv + query + kv, kv);
-      expect_rows(file, p + "self_attn.o_proj.weight", layer.attention_out, query);
-      expect_rows(file, p + "mlp.gate_proj.weight", layer.gate_up, ffn);
-      expect_rows(file, p + "mlp.up_proj.weight", layer.gate_up + ffn, ffn);
-      expect_rows(file, p + "mlp.down_proj.weight", layer.down, ffn);
+      expect_rows(file, p + "self_attn.q_proj.weight", layer.qkv.matrix, query);
+      expect_rows(file, p + "self_attn.k_proj.weight", layer.qkv.matrix + query, kv);
+      expect_rows(file, p + "self_attn.v_proj.weight", layer.qkv.matrix + query + kv, kv);
+      expect_rows(file, p + "self_attn.o_proj.weight", layer.attention_out.matrix, query);
+      expect_rows(file, p + "mlp.gate_proj.weight", layer.ffn_in.matrix, ffn);
+      expect_rows(file, p + "mlp.up_proj.weight", layer.ffn_in.matrix + ffn, ffn);
+      expect_rows(file, p + "mlp.down_proj.weight", layer.down.matrix, ffn);
       for (std::size_t d = 0; d < 48; ++d) {
-        EXPECT_EQ(layer.attention_norm[d], file.stored(p + "input_layernorm.weight", d));
-        EXPECT_EQ(layer.ffn_norm[d], file.stored(p + "post_attention_layernorm.weight", d));
+        EXPECT_EQ(layer.attention_norm.weight[d], file.stored(p + "input_layernorm.weight", d));
+        EXPECT_EQ(layer.ffn_norm.weight[d], file.stored(p + "post_attention_layernorm.weight", d));
       }
-      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(layer.down) % kWeightAlignment, 0u);
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(layer.down.matrix) % kWeightAlignment, 0u);
     }
   }
 }
 
-TEST(LlamaWeights, SeveralFaults_areAllNamedAtOnce) {
+TEST(ModelWeights, SeveralFaults_areAllNamedAtOnce) {
   const ModelShape s = tiny(true);
   FakeFile file;
   file.put_model(s);
@@ -173,7 +173,7 @@ TEST(LlamaWeights, SeveralFaults_areAllNamedAtOnce) {
       << message;
 }
 
-TEST(LlamaWeights, ValuesThatFp16CannotHold_areRefusedByName) {
+TEST(ModelWeights, ValuesThatFp16CannotHold_areRefusedByName) {
   for (const float bad : {70000.0f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
     const ModelShape s = tiny(true);
     FakeFile file;
@@ -187,9 +187,9 @@ TEST(LlamaWeights, ValuesThatFp16CannotHold_areRefusedByName) {
 TEST(DummyWeights, SameSeed_givesTheSameBytesAndAnotherDiffers) {
   const ModelShape s = tiny(false);
   AlignedMemory first, second, third;
-  const LlamaWeights a = dummy_weights(s, 1, first.allocator());
-  const LlamaWeights b = dummy_weights(s, 1, second.allocator());
-  const LlamaWeights c = dummy_weights(s, 2, third.allocator());
+  const ModelWeights a = dummy_weights(s, 1, first.allocator());
+  const ModelWeights b = dummy_weights(s, 1, second.allocator());
+  const ModelWeights c = dummy_weights(s, 2, third.allocator());
   const auto n = static_cast<std::size_t>(s.vocab * s.hidden) * sizeof(Half);
   EXPECT_EQ(std::memcmp(a.output, b.output, n), 0);
   EXPECT_NE(std::memcmp(a.output, c.output, n), 0);

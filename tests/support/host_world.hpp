@@ -54,7 +54,7 @@ inline ModelShape tiny_shape() {
   shape.vocab = 200;
   shape.max_context = 512;
   shape.rope_theta = 10000;
-  shape.rms_eps = 1e-5;
+  shape.norm_eps = 1e-5;
   shape.tied_embeddings = true;
   return shape;
 }

@@ -64,7 +64,7 @@ inline ModelShape small_model() {
   model.vocab = 256;
   model.max_context = 4096;
   model.rope_theta = 10'000;
-  model.rms_eps = 1e-5;
+  model.norm_eps = 1e-5;
   return model;
 }
 

@@ -64,7 +64,7 @@ inline ModelShape tiny_model(int layers = 2) {
   model.vocab = 64;
   model.max_context = 256;
   model.rope_theta = 10000;
-  model.rms_eps = 1e-5;
+  model.norm_eps = 1e-5;
   model.tied_embeddings = true;
   return model;
 }

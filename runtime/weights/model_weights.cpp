@@ -1,4 +1,4 @@
-#include "runtime/weights/llama_weights.hpp"
+#include "runtime/weights/model_weights.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -6,22 +6,26 @@
 #include <cstring>
 #include <limits>
 #include <sstream>
+#include <string_view>
 
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
 #include "runtime/kernels/convert.hpp"
 #include "runtime/kernels/half.hpp"
+#include "runtime/weights/tensor_names.hpp"
 
 namespace hybridgen {
 namespace {
 
 using kernels::Half;
 
+enum class SlotKind { matrix, norm, bias };  // a matrix becomes fp16, the others stay fp32
+
 // One tensor of the file and where it goes.
 struct Slot {
   std::string name;
   std::vector<std::int64_t> shape;
-  bool is_norm = false;  // stays fp32
+  SlotKind kind = SlotKind::matrix;
   std::byte* target = nullptr;
 
   std::int64_t elements() const {
@@ -43,11 +47,19 @@ class Layout {
     return base_ ? reinterpret_cast<const T*>(base_ + used_) : nullptr;
   }
 
-  // Appends rows from the tensor `name` to it.
-  void matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
-    append({name, {rows, cols}, false, nullptr}, sizeof(Half));
+  // Appends rows from the tensor `stem`.weight to it.
+  void matrix(const std::string& stem, std::int64_t rows, std::int64_t cols) {
+    append({stem + ".weight", {rows, cols}, SlotKind::matrix, nullptr}, sizeof(Half));
   }
-  void norm(const std::string& name, std::int64_t n) { append({name, {n}, true, nullptr}, sizeof(float)); }
+  // Starts a new tensor with the elements of one of the file.
+  const float* norm(const std::string& name, std::int64_t n) {
+    const auto* at = begin<float>();
+    append({name, {n}, SlotKind::norm, nullptr}, sizeof(float));
+    return at;
+  }
+  void bias(const std::string& stem, std::int64_t n) {
+    append({stem + ".bias", {n}, SlotKind::bias, nullptr}, sizeof(float));
+  }
 
   Bytes used() const { return used_; }
   const std::vector<Slot>& slots() const { return slots_; }
@@ -64,56 +76,97 @@ class Layout {
   std::vector<Slot> slots_;
 };
 
-LlamaLayer lay_out_layer(const ModelShape& shape, int index, Layout& layout) {
-  const std::string prefix = "model.layers." + std::to_string(index) + ".";
-  const std::int64_t query_width = std::int64_t{shape.query_heads} * shape.head_dim;
-  const std::int64_t kv_width = std::int64_t{shape.kv_heads} * shape.head_dim;
-  LlamaLayer layer;
-  layer.attention_norm = layout.begin<float>();
-  layout.norm(prefix + "input_layernorm.weight", shape.hidden);
-  layer.qkv = layout.begin<Half>();
-  layout.matrix(prefix + "self_attn.q_proj.weight", query_width, shape.hidden);
-  layout.matrix(prefix + "self_attn.k_proj.weight", kv_width, shape.hidden);
-  layout.matrix(prefix + "self_attn.v_proj.weight", kv_width, shape.hidden);
-  layer.attention_out = layout.begin<Half>();
-  layout.matrix(prefix + "self_attn.o_proj.weight", shape.hidden, query_width);
-  layer.ffn_norm = layout.begin<float>();
-  layout.norm(prefix + "post_attention_layernorm.weight", shape.hidden);
-  layer.gate_up = layout.begin<Half>();
-  layout.matrix(prefix + "mlp.gate_proj.weight", shape.ffn, shape.hidden);
-  layout.matrix(prefix + "mlp.up_proj.weight", shape.ffn, shape.hidden);
-  layer.down = layout.begin<Half>();
-  layout.matrix(prefix + "mlp.down_proj.weight", shape.hidden, shape.ffn);
+// One matrix of a fused product: the rows of one tensor of the file.
+struct Rows {
+  std::string stem;
+  std::int64_t count = 0;
+};
+
+ProductWeights lay_out_product(const std::vector<Rows>& parts, std::int64_t cols, bool with_bias,
+                               Layout& layout) {
+  ProductWeights product;
+  product.matrix = layout.begin<Half>();
+  for (const Rows& part : parts) layout.matrix(part.stem, part.count, cols);
+  if (!with_bias) return product;
+  product.bias = layout.begin<float>();
+  for (const Rows& part : parts) layout.bias(part.stem, part.count);
+  return product;
+}
+
+NormWeights lay_out_norm(const std::string& stem, const ModelShape& shape, Layout& layout) {
+  NormWeights norm;
+  norm.weight = layout.norm(stem + ".weight", shape.hidden);
+  if (shape.blocks.norm == NormKind::layer) {
+    norm.bias = layout.begin<float>();
+    layout.bias(stem, shape.hidden);
+  }
+  return norm;
+}
+
+LayerWeights lay_out_layer(const ModelShape& shape, int index, Layout& layout) {
+  const TensorNames& names = tensor_names(shape.blocks.family);
+  const std::string prefix = std::string(names.layer) + "." + std::to_string(index) + ".";
+  const ModelBlocks& blocks = shape.blocks;
+  LayerWeights layer;
+  layer.attention_norm = lay_out_norm(prefix + names.attention_norm, shape, layout);
+  layer.qkv = lay_out_product({{prefix + names.q, shape.q_width()},
+                               {prefix + names.k, shape.kv_width()},
+                               {prefix + names.v, shape.kv_width()}},
+                              shape.hidden, blocks.qkv_bias, layout);
+  if (blocks.qk_norm) {
+    layer.q_norm = layout.norm(prefix + names.q_norm + ".weight", shape.head_dim);
+    layer.k_norm = layout.norm(prefix + names.k_norm + ".weight", shape.head_dim);
+  }
+  layer.attention_out =
+      lay_out_product({{prefix + names.out, shape.hidden}}, shape.q_width(), blocks.out_bias, layout);
+  layer.ffn_norm = lay_out_norm(prefix + names.ffn_norm, shape, layout);
+  std::vector<Rows> in;
+  if (blocks.ffn == FfnKind::swiglu) in.push_back({prefix + names.gate, shape.ffn});
+  in.push_back({prefix + names.up, shape.ffn});
+  layer.ffn_in = lay_out_product(in, shape.hidden, blocks.ffn_bias, layout);
+  layer.down = lay_out_product({{prefix + names.down, shape.hidden}}, shape.ffn, blocks.ffn_bias, layout);
   return layer;
 }
 
-LlamaWeights lay_out(const ModelShape& shape, Layout& layout) {
-  LlamaWeights weights;
+ModelWeights lay_out(const ModelShape& shape, Layout& layout) {
+  const TensorNames& names = tensor_names(shape.blocks.family);
+  ModelWeights weights;
   weights.shape = shape;
   weights.embedding = layout.begin<Half>();
-  layout.matrix("model.embed_tokens.weight", shape.vocab, shape.hidden);
+  layout.matrix(names.embedding, shape.vocab, shape.hidden);
+  if (shape.position_rows() > 0) {
+    weights.positions = layout.begin<Half>();
+    layout.matrix(names.positions, shape.position_rows(), shape.hidden);
+  }
   for (int i = 0; i < shape.layers; ++i) weights.layers.push_back(lay_out_layer(shape, i, layout));
-  weights.final_norm = layout.begin<float>();
-  layout.norm("model.norm.weight", shape.hidden);
+  weights.final_norm = lay_out_norm(names.final_norm, shape, layout);
   weights.output = weights.embedding;
   if (!shape.tied_embeddings) {
     weights.output = layout.begin<Half>();
-    layout.matrix("lm_head.weight", shape.vocab, shape.hidden);
+    layout.matrix(names.output, shape.vocab, shape.hidden);
   }
   layout.begin<Half>();  // rounds the end up
   weights.bytes = layout.used();
   return weights;
 }
 
-LlamaWeights allocate_and_lay_out(const ModelShape& shape, const WeightAllocator& allocate,
+ModelWeights allocate_and_lay_out(const ModelShape& shape, const WeightAllocator& allocate,
                                   std::vector<Slot>& slots) {
-  std::byte* base = allocate(llama_weight_bytes(shape));
+  std::byte* base = allocate(allocated_weight_bytes(shape));
   HG_CHECK(base != nullptr && reinterpret_cast<std::uintptr_t>(base) % kWeightAlignment == 0,
            "the weight allocator returned " << static_cast<void*>(base));
   Layout layout(base);
-  LlamaWeights weights = lay_out(shape, layout);
+  ModelWeights weights = lay_out(shape, layout);
   slots = layout.slots();
   return weights;
+}
+
+// By its name, or by the name it has in a file of the model without its head.
+std::optional<TensorView> find_tensor(const TensorLookup& lookup, const std::string& name) {
+  constexpr std::string_view kPrefix = "model.";
+  std::optional<TensorView> tensor = lookup(name);
+  if (!tensor && name.starts_with(kPrefix)) tensor = lookup(name.substr(kPrefix.size()));
+  return tensor;
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -145,12 +198,12 @@ bool copy_tensor(const TensorView& tensor, const Slot& slot) {
   constexpr std::int64_t kChunk = 1024;
   constexpr float kHalfMax = 65504.0f;
   float buffer[kChunk];
-  const float limit = slot.is_norm ? std::numeric_limits<float>::max() : kHalfMax;
+  const float limit = slot.kind == SlotKind::matrix ? kHalfMax : std::numeric_limits<float>::max();
   for (std::int64_t i = 0; i < slot.elements(); i += kChunk) {
     const std::int64_t count = std::min(kChunk, slot.elements() - i);
     read_elements(tensor, i, count, buffer);
     if (!std::all_of(buffer, buffer + count, [&](float x) { return std::abs(x) <= limit; })) return false;
-    if (slot.is_norm) {
+    if (slot.kind != SlotKind::matrix) {
       std::memcpy(slot.target + i * 4, buffer, static_cast<std::size_t>(count) * 4);
     } else {
       kernels::convert(buffer, reinterpret_cast<Half*>(slot.target) + i, count);
@@ -167,10 +220,10 @@ std::uint64_t next_random(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-// Uniform with standard deviation 1/sqrt(columns): activations keep their size from layer to layer.
+// Uniform with standard deviation 1/sqrt(columns): activations keep their size from layer to layer. Biases
+// get the same as if they were a column.
 void fill_random(const Slot& slot, std::uint64_t& state) {
   const float range = std::sqrt(3.0f / static_cast<float>(slot.shape.back()));
-  auto* target = reinterpret_cast<Half*>(slot.target);
   constexpr std::int64_t kChunk = 1024;
   float buffer[kChunk];
   for (std::int64_t i = 0; i < slot.elements(); i += kChunk) {
@@ -179,30 +232,34 @@ void fill_random(const Slot& slot, std::uint64_t& state) {
       const auto bits = static_cast<std::int32_t>(next_random(state) >> 32);
       buffer[j] = static_cast<float>(bits) * (range / 2147483648.0f);
     }
-    kernels::convert(buffer, target + i, count);
+    if (slot.kind == SlotKind::matrix) {
+      kernels::convert(buffer, reinterpret_cast<Half*>(slot.target) + i, count);
+    } else {
+      std::memcpy(slot.target + i * 4, buffer, static_cast<std::size_t>(count) * 4);
+    }
   }
 }
 
 }  // namespace
 
-Bytes llama_weight_bytes(const ModelShape& shape) {
+Bytes allocated_weight_bytes(const ModelShape& shape) {
   Layout layout(nullptr);
   return lay_out(shape, layout).bytes;
 }
 
-LlamaWeights llama_weights_at(const ModelShape& shape, std::byte* base) {
+ModelWeights weights_at(const ModelShape& shape, std::byte* base) {
   Layout layout(base);
   return lay_out(shape, layout);
 }
 
-LlamaWeights load_llama_weights(const ModelShape& shape, const TensorLookup& lookup,
-                                const WeightAllocator& allocate) {
+ModelWeights load_weights(const ModelShape& shape, const TensorLookup& lookup,
+                          const WeightAllocator& allocate) {
   Layout plan(nullptr);
   lay_out(shape, plan);
   std::string errors;
   std::vector<TensorView> found;
   for (const Slot& slot : plan.slots()) {
-    const std::optional<TensorView> tensor = lookup(slot.name);
+    const std::optional<TensorView> tensor = find_tensor(lookup, slot.name);
     if (!tensor) {
       errors += "\n  " + slot.name + ": missing";
     } else if (tensor->shape != slot.shape) {
@@ -211,11 +268,12 @@ LlamaWeights load_llama_weights(const ModelShape& shape, const TensorLookup& loo
     }
     found.push_back(tensor.value_or(TensorView{}));
   }
-  const std::string remedy = "\ndo the configuration and the weights belong to the same Llama model?";
+  const std::string remedy =
+      "\ndo the configuration and the weights belong to the same model, and is the download complete?";
   if (!errors.empty()) throw BadInput("weights of " + shape.name + ":" + errors + remedy);
 
   std::vector<Slot> slots;
-  LlamaWeights weights = allocate_and_lay_out(shape, allocate, slots);
+  ModelWeights weights = allocate_and_lay_out(shape, allocate, slots);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (!copy_tensor(found[i], slots[i]))
       errors += "\n  " + slots[i].name + ": a value beyond 65504 or not finite";
@@ -224,12 +282,12 @@ LlamaWeights load_llama_weights(const ModelShape& shape, const TensorLookup& loo
   return weights;
 }
 
-LlamaWeights dummy_weights(const ModelShape& shape, std::uint64_t seed, const WeightAllocator& allocate) {
+ModelWeights dummy_weights(const ModelShape& shape, std::uint64_t seed, const WeightAllocator& allocate) {
   std::vector<Slot> slots;
-  LlamaWeights weights = allocate_and_lay_out(shape, allocate, slots);
+  ModelWeights weights = allocate_and_lay_out(shape, allocate, slots);
   std::uint64_t state = seed;
   for (const Slot& slot : slots) {
-    if (slot.is_norm) {
+    if (slot.kind == SlotKind::norm) {
       std::fill_n(reinterpret_cast<float*>(slot.target), slot.elements(), 1.0f);
     } else {
       fill_random(slot, state);
