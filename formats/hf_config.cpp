@@ -1,118 +1,173 @@
 #include "formats/hf_config.hpp"
 
-#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "core/base/error.hpp"
+#include "formats/hf_reader.hpp"
 
 namespace hybridgen {
 namespace {
 
 using Json = nlohmann::json;
 
-// Reads keys and gathers what is wrong with them.
-class Reader {
- public:
-  Reader(const Json& config, std::string path) : config_(config), path_(std::move(path)) {}
-
-  void error(const std::string& key, const std::string& what) {
-    errors_ += "\n" + path_ + ": " + key + ": " + what;
-  }
-
-  // Null when absent or null, which Hugging Face treats alike.
-  const Json* find(const char* key) const {
-    const auto found = config_.find(key);
-    return found == config_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  int size(const char* key) {
-    const Json* value = find(key);
-    if (!value) {
-      error(key, "missing; a LlamaForCausalLM config.json has it");
-      return 0;
-    }
-    if (!value->is_number_integer() || value->get<double>() < 1 ||
-        value->get<double>() > std::numeric_limits<int>::max()) {
-      error(key, value->dump() + " is not a positive integer");
-      return 0;
-    }
-    return value->get<int>();
-  }
-
-  int size_or(const char* key, int otherwise) { return find(key) ? size(key) : otherwise; }
-
-  double positive_or(const char* key, double otherwise) {
-    const Json* value = find(key);
-    if (!value) return otherwise;
-    if (!value->is_number() || !(value->get<double>() > 0) || !std::isfinite(value->get<double>())) {
-      error(key, value->dump() + " is not a positive number");
-      return otherwise;
-    }
-    return value->get<double>();
-  }
-
-  bool flag_or(const char* key, bool otherwise) {
-    const Json* value = find(key);
-    if (value && !value->is_boolean()) error(key, value->dump() + " is neither true nor false");
-    return value && value->is_boolean() ? value->get<bool>() : otherwise;
-  }
-
-  void throw_errors() const {
-    if (!errors_.empty()) throw BadInput(errors_.substr(1));
-  }
-
- private:
-  const Json& config_;
-  std::string path_;
-  std::string errors_;
+// What tells the families apart in a config.json.
+struct Architecture {
+  std::string name;
+  ModelFamily family;
 };
 
-void check_architecture(Reader& reader) {
+const std::vector<Architecture>& architectures() {
+  static const std::vector<Architecture> list = {{"LlamaForCausalLM", ModelFamily::llama},
+                                                 {"Qwen2ForCausalLM", ModelFamily::qwen2},
+                                                 {"Qwen3ForCausalLM", ModelFamily::qwen3},
+                                                 {"OPTForCausalLM", ModelFamily::opt}};
+  return list;
+}
+
+std::optional<ModelFamily> read_family(HfReader& reader) {
+  std::string names;
+  for (const Architecture& known : architectures()) names += (names.empty() ? "" : ", ") + known.name;
   const Json* list = reader.find("architectures");
-  if (!list) return reader.error("architectures", "missing; must be [\"LlamaForCausalLM\"]");
-  if (*list != Json::array({"LlamaForCausalLM"})) {
-    reader.error("architectures", list->dump() + " is not supported; only [\"LlamaForCausalLM\"] is");
+  if (!list) {
+    reader.error("architectures", "missing; it names one of " + names);
+    return std::nullopt;
+  }
+  for (const Architecture& known : architectures()) {
+    if (*list == Json::array({known.name})) return known.family;
+  }
+  reader.error("architectures", list->dump() + " is not supported; these are: " + names);
+  return std::nullopt;
+}
+
+RopeScaling read_scaling(HfReader& reader) {
+  RopeScaling scaling;
+  scaling.factor = reader.positive("factor");
+  scaling.low_freq_factor = reader.positive("low_freq_factor");
+  scaling.high_freq_factor = reader.positive("high_freq_factor");
+  scaling.original_context = reader.size("original_max_position_embeddings");
+  if (scaling.high_freq_factor <= scaling.low_freq_factor) {
+    reader.error("high_freq_factor", "must be above low_freq_factor; is the file as it was published?");
+  }
+  return scaling;
+}
+
+// rope_theta and rope_scaling, whose newer home is rope_parameters.
+void read_rope(HfReader& reader, ModelShape& shape) {
+  constexpr double kTheta = 10'000.0;  // Hugging Face's own default in all families
+  shape.rope_theta = reader.positive_or("rope_theta", kTheta);
+  const bool newer = reader.find("rope_parameters") != nullptr;
+  const std::string home = newer ? "rope_parameters" : "rope_scaling";
+  const Json* object = reader.find(home);
+  if (!object) return;
+  if (newer && reader.find("rope_scaling")) {
+    return reader.error("rope_scaling", "stands beside rope_parameters; keep one of them");
+  }
+  if (!object->is_object())
+    return reader.error(home, object->dump() + " is no object; write null or an object");
+  HfReader inner(*object, reader.path(), home);
+  const Json* type = inner.find("rope_type");
+  const Json* older = inner.find("type");
+  if (!type) type = older;
+  if (newer) shape.rope_theta = inner.positive_or("rope_theta", shape.rope_theta);
+  if (type && *type == "llama3") {
+    shape.blocks.rope_scaling = read_scaling(inner);
+  } else if (type && *type != "default") {
+    return reader.error(home,
+                        object->dump() + " is not supported; its type may be \"llama3\" or \"default\"");
+  } else if (!type && !newer) {
+    return reader.error(home, object->dump() + " has no rope_type; is the file as it was published?");
+  }
+  inner.refuse_the_rest();
+  reader.add_errors(inner);
+}
+
+// Full attention in every layer, however the file says so.
+void check_windows(HfReader& reader, ModelFamily family) {
+  const bool may_have_one = family == ModelFamily::qwen2 || family == ModelFamily::qwen3;
+  if (may_have_one && !reader.flag_or("use_sliding_window", false)) {
+    reader.find("sliding_window");  // both describe a window that is not used
+    reader.find("max_window_layers");
+  } else if (may_have_one) {
+    reader.error(
+        "use_sliding_window",
+        "true is not supported (attention sees a window of the newest tokens); use a model without it");
+  }
+  const Json* types = reader.find("layer_types");
+  for (const Json& type : types && types->is_array() ? *types : Json::array()) {
+    if (type == "full_attention") continue;
+    return reader.error("layer_types", type.dump() + " is not supported; only \"full_attention\" is");
   }
 }
 
-// rope_theta's newer home is rope_parameters, with the scaling beside it.
-double read_rope_theta(Reader& reader) {
-  constexpr double kLlamaTheta = 10'000.0;  // Hugging Face's own default
-  const Json* parameters = reader.find("rope_parameters");
-  if (!parameters) return reader.positive_or("rope_theta", kLlamaTheta);
-  const auto type = parameters->is_object() ? parameters->find("rope_type") : parameters->end();
-  if (type != parameters->end() && *type != "default") {
-    reader.error("rope_parameters", parameters->dump() + " is not supported; only rope_type default is");
-  }
-  const auto theta = parameters->is_object() ? parameters->find("rope_theta") : parameters->end();
-  if (theta != parameters->end() && theta->is_number() && theta->get<double>() > 0)
-    return theta->get<double>();
-  return reader.positive_or("rope_theta", kLlamaTheta);
+void read_sizes(HfReader& reader, ModelShape& shape) {
+  shape.layers = reader.size("num_hidden_layers");
+  shape.hidden = reader.size("hidden_size");
+  shape.query_heads = reader.size("num_attention_heads");
+  shape.vocab = reader.size("vocab_size");
+  shape.max_context = reader.size("max_position_embeddings");
 }
 
-void refuse_variations(Reader& reader) {
-  for (const char* key : {"rope_scaling", "sliding_window", "quantization_config"}) {
-    if (const Json* value = reader.find(key)) {
-      reader.error(key, value->dump() + " is not supported; it must be null or absent");
-    }
+void read_head_dim(HfReader& reader, ModelShape& shape, bool own_key) {
+  if (shape.blocks.family == ModelFamily::qwen3) {  // whose default is no quotient
+    shape.head_dim = reader.size("head_dim");
+    return;
   }
-  for (const char* key : {"attention_bias", "mlp_bias"}) {
-    if (reader.flag_or(key, false)) reader.error(key, "true is not supported; it must be false or absent");
+  const bool given = own_key && reader.find("head_dim");
+  if (!given && shape.query_heads > 0 && shape.hidden % shape.query_heads != 0) {
+    reader.error(own_key ? "head_dim" : "hidden_size", std::string(own_key ? "missing, and " : "") +
+                                                           "num_attention_heads does not divide hidden_size");
   }
-  const Json* partial = reader.find("partial_rotary_factor");
-  if (partial && *partial != 1.0)
-    reader.error("partial_rotary_factor", partial->dump() + " is not supported");
-  const Json* activation = reader.find("hidden_act");
-  if (activation && *activation != "silu") {
-    reader.error("hidden_act", activation->dump() + " is not supported; only \"silu\" is");
-  }
+  const int quotient = shape.query_heads > 0 ? shape.hidden / shape.query_heads : 0;
+  shape.head_dim = own_key ? reader.size_or("head_dim", quotient) : quotient;
 }
 
-void check_heads(Reader& reader, const ModelShape& shape) {
+// Llama and the Qwen families: RMS norms, rotary positions, a gated FFN.
+void read_llama_like(HfReader& reader, ModelShape& shape) {
+  const ModelFamily family = shape.blocks.family;
+  read_sizes(reader, shape);
+  shape.kv_heads = family == ModelFamily::llama ? reader.size_or("num_key_value_heads", shape.query_heads)
+                                                : reader.size("num_key_value_heads");
+  read_head_dim(reader, shape, true);
+  shape.ffn = reader.size("intermediate_size");
+  read_rope(reader, shape);
+  shape.norm_eps = reader.positive_or("rms_norm_eps", 1e-6);  // Hugging Face's own default
+  shape.tied_embeddings = reader.flag_or("tie_word_embeddings", false);
+  reader.only("hidden_act", "silu");
+  check_windows(reader, family);
+  if (family != ModelFamily::qwen2) {  // whose biases are no choice
+    shape.blocks.qkv_bias = shape.blocks.out_bias = reader.flag_or("attention_bias", false);
+  }
+  if (family == ModelFamily::llama) shape.blocks.ffn_bias = reader.flag_or("mlp_bias", false);
+}
+
+// Layer norms in front of each block and one at the end, learned positions, ReLU. What other OPT models vary
+// is refused: norms behind the blocks and a narrower embedding (opt-350m), no norm at the end.
+void read_opt(HfReader& reader, ModelShape& shape) {
+  read_sizes(reader, shape);
+  shape.kv_heads = shape.query_heads;
+  read_head_dim(reader, shape, false);
+  shape.ffn = reader.size("ffn_dim");
+  shape.norm_eps = 1e-5;  // torch's own, as no key sets it
+  shape.tied_embeddings = reader.flag_or("tie_word_embeddings", true);
+  reader.only("activation_function", "relu");
+  reader.only("do_layer_norm_before", true, "norms stand in front of the blocks");
+  reader.only("_remove_final_layer_norm", false, "a norm stands at the end");
+  reader.only("layer_norm_elementwise_affine", true, "norms have weights");
+  const int width = reader.size_or("word_embed_proj_dim", shape.hidden);
+  if (shape.hidden > 0 && width > 0 && width != shape.hidden) {
+    reader.error("word_embed_proj_dim", std::to_string(width) +
+                                            " is not supported; it must be hidden_size, " +
+                                            std::to_string(shape.hidden) + "; use another model");
+  }
+  const bool biases = reader.flag_or("enable_bias", true);
+  shape.blocks.qkv_bias = shape.blocks.out_bias = shape.blocks.ffn_bias = biases;
+}
+
+void check_heads(HfReader& reader, const ModelShape& shape) {
   if (shape.kv_heads > 0 && shape.query_heads % shape.kv_heads != 0) {
     reader.error("num_key_value_heads", std::to_string(shape.kv_heads) +
                                             " does not divide num_attention_heads, " +
@@ -129,26 +184,20 @@ void check_heads(Reader& reader, const ModelShape& shape) {
 ModelShape parse_hf_config(const std::string& text, const std::string& path, const std::string& name) {
   const Json config = Json::parse(text, nullptr, false);
   if (!config.is_object()) throw BadInput(path + ": not a JSON object; is the download complete?");
-  Reader reader(config, path);
-  check_architecture(reader);
-  refuse_variations(reader);
+  HfReader reader(config, path);
   ModelShape shape;
   shape.name = name;
-  shape.layers = reader.size("num_hidden_layers");
-  shape.hidden = reader.size("hidden_size");
-  shape.query_heads = reader.size("num_attention_heads");
-  shape.kv_heads = reader.size_or("num_key_value_heads", shape.query_heads);
-  if (!reader.find("head_dim") && shape.query_heads > 0 && shape.hidden % shape.query_heads != 0) {
-    reader.error("head_dim", "missing, and num_attention_heads does not divide hidden_size");
+  const std::optional<ModelFamily> family = read_family(reader);
+  if (!family) reader.throw_errors();
+  shape.blocks = blocks_of(*family);
+  reader.only("model_type", name_of(*family), "as architectures says");
+  if (*family == ModelFamily::opt) {
+    read_opt(reader, shape);
+  } else {
+    read_llama_like(reader, shape);
   }
-  shape.head_dim = reader.size_or("head_dim", shape.query_heads > 0 ? shape.hidden / shape.query_heads : 0);
-  shape.ffn = reader.size("intermediate_size");
-  shape.vocab = reader.size("vocab_size");
-  shape.max_context = reader.size("max_position_embeddings");
-  shape.rope_theta = read_rope_theta(reader);
-  shape.norm_eps = reader.positive_or("rms_norm_eps", 1e-6);  // Hugging Face's own default
-  shape.tied_embeddings = reader.flag_or("tie_word_embeddings", false);
   check_heads(reader, shape);
+  reader.refuse_the_rest();
   reader.throw_errors();
   return shape;
 }

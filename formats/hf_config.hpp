@@ -1,5 +1,6 @@
-// config.json of a Hugging Face model folder -> ModelShape. Only LlamaForCausalLM without the variations that
-// the kernels do not compute; those are refused by name, so that no model runs with silently wrong numbers.
+// config.json of a Hugging Face model folder -> ModelShape, for LlamaForCausalLM, Qwen2ForCausalLM,
+// Qwen3ForCausalLM and OPTForCausalLM. What the kernels do not compute is refused by name, and so is every
+// key that is not known to be harmless (formats/hf_keys.hpp): no model runs with silently wrong numbers.
 // Called when an experiment names a model folder; throws BadInput with all errors of the file at once.
 #pragma once
 
