@@ -1,5 +1,7 @@
 #include "cli/host_model_loader.hpp"
 
+#include <set>
+
 #include "core/base/error.hpp"
 #include "formats/safetensors.hpp"
 #include "runtime/host/tier_memory.hpp"
@@ -19,27 +21,58 @@ TensorType type_of(SafetensorsType type) {
   return TensorType::f16;
 }
 
+// Tensors that nobody asked for: the model computes something that its configuration does not say. Known to
+// be harmless are tables that are computed here, and the copy of a tied embedding.
+void refuse_unused(const ModelShape& shape, const SafetensorsFolder& folder,
+                   const std::set<std::string>& used) {
+  std::string errors;
+  for (const auto& [name, tensor] : folder.tensors()) {
+    const bool harmless =
+        name.ends_with("rotary_emb.inv_freq") || (shape.tied_embeddings && name == "lm_head.weight");
+    if (!harmless && !used.contains(name)) errors += "\n  " + name + ": is not used by the configuration";
+  }
+  if (errors.empty()) return;
+  throw BadInput("weights of " + shape.name + ":" + errors +
+                 "\ndo the configuration and the weights belong to the same model?");
+}
+
 }  // namespace
 
+void require_weights(const ModelFiles& files) {
+  if (!files.folder.empty()) return;
+  throw NotAvailable(
+      "model " + files.shape.name +
+      ": only its shape is known here, so it can be simulated but not run; put its Hugging Face "
+      "folder under models/ (./dev setup makes smollm2-135m-instruct), or, where only times matter, "
+      "give --set weights=dummy");
+}
+
 std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files) {
-  if (files.folder.empty()) {
-    throw NotAvailable(
-        "model " + files.shape.name +
-        ": only its shape is known here, so it can be simulated but not run; put its Hugging Face "
-        "folder under models/ (./dev setup makes smollm2-135m-instruct)");
-  }
+  require_weights(files);
   const SafetensorsFolder folder(files.folder);
+  std::set<std::string> used;
   auto memory = std::make_shared<TierMemory>("weights");
   auto model = std::make_shared<HostModel>();
   model->shape = files.shape;
   model->weights = load_weights(
       files.shape,
-      [&folder](const std::string& name) -> std::optional<TensorView> {
+      [&](const std::string& name) -> std::optional<TensorView> {
         const SafetensorsTensor* tensor = folder.find(name);
         if (tensor == nullptr) return std::nullopt;
+        used.insert(name);
         return TensorView{type_of(tensor->type), tensor->shape, tensor->data};
       },
       [&memory](Bytes bytes) { return memory->allocate(bytes); });
+  refuse_unused(files.shape, folder, used);
+  model->memory = memory;
+  return model;
+}
+
+std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed) {
+  auto memory = std::make_shared<TierMemory>("weights");
+  auto model = std::make_shared<HostModel>();
+  model->shape = shape;
+  model->weights = dummy_weights(shape, seed, [&memory](Bytes bytes) { return memory->allocate(bytes); });
   model->memory = memory;
   return model;
 }

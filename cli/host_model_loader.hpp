@@ -1,6 +1,7 @@
 // Brings a model's weights into this machine's memory: formats reads the files, runtime lays them out.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "formats/model.hpp"
@@ -9,6 +10,10 @@
 namespace hybridgen::cli {
 
 // NotAvailable where only the model's shape is known.
+void require_weights(const ModelFiles& files);
+// The same, and BadInput where the files are damaged or belong to another model.
 std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files);
+// The shape alone, with weights made up from the seed.
+std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed);
 
 }  // namespace hybridgen::cli

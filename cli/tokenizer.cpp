@@ -101,11 +101,20 @@ std::vector<std::int32_t> read_ids(const std::string& file) {
 
 }  // namespace
 
+bool has_tokenizer(const std::string& model_folder) {
+  return fs::is_regular_file(fs::path(model_folder) / "tokenizer.json");
+}
+
 std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles& model, std::int64_t limit) {
   if (!fs::is_regular_file(file)) throw BadInput("prompt_file " + file + ": no such file");
   std::vector<std::int32_t> ids;
   if (fs::path(file).extension() == ".ids") {
     ids = read_ids(file);
+  } else if (!has_tokenizer(model.folder)) {
+    throw BadInput(
+        (fs::path(model.folder) / "tokenizer.json").string() +
+        ": missing, and text cannot be read without it; complete the model folder, or give token ids "
+        "(a file *.ids)");
   } else {
     const TemporaryFile encoded;
     run_script({"encode", "--model", model.folder, "--text", file, "--out", encoded.path()});

@@ -10,9 +10,12 @@
 
 namespace hybridgen::cli {
 
+// Whether text and ids of this model can be turned into each other.
+bool has_tokenizer(const std::string& model_folder);
+
 // The first `limit` ids of the file (0: all). *.ids is read as little-endian int32, anything else as text.
-// BadInput where the file is missing, shorter than asked for, or holds an id outside the model's vocabulary;
-// NotAvailable where the environment is missing.
+// BadInput where the file or the model's tokenizer is missing, the file is shorter than asked for, or holds
+// an id outside the model's vocabulary; NotAvailable where the environment is missing.
 std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles& model, std::int64_t limit);
 std::string decode_text(const std::vector<std::int32_t>& ids, const std::string& model_folder);
 

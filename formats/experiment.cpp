@@ -21,6 +21,10 @@ const char* name_of(OutcomeSourceKind kind) {
   HG_CHECK(false, "outcome source " << static_cast<int>(kind));
 }
 
+const char* name_of(WeightSource source) {
+  return source == WeightSource::dummy ? "dummy" : "files";
+}
+
 Experiment load_experiment(const std::string& path, const Overrides& overrides) {
   return read_experiment(read_text_file(path), path, overrides);
 }
@@ -28,6 +32,7 @@ Experiment load_experiment(const std::string& path, const Overrides& overrides) 
 std::string to_yaml(const Experiment& experiment) {
   std::ostringstream out;
   out << "platform: " << yaml_string(experiment.platform) << "\nmodel: " << yaml_string(experiment.model)
+      << "\nweights: " << name_of(experiment.weights)
       << "\nworkload:\n  prompt_file: " << yaml_string(experiment.prompt_file)
       << "\n  prompt_tokens: " << experiment.prompt_tokens << "\n  new_tokens: " << experiment.new_tokens
       << "\n  batch: " << experiment.batch

@@ -15,10 +15,15 @@ namespace hybridgen {
 enum class OutcomeSourceKind { fixed, recorded, seeded };
 const char* name_of(OutcomeSourceKind kind);
 
+// Where a real run's weights come from: the model's files, or made up from the seed, for timing.
+enum class WeightSource { files, dummy };
+const char* name_of(WeightSource source);
+
 struct Experiment {
-  std::string path;         // of the file; empty when made in memory
-  std::string platform;     // a name under platform-models/ or a path
-  std::string model;        // a name under models/ or configs/models/, or a path
+  std::string path;      // of the file; empty when made in memory
+  std::string platform;  // a name under platform-models/ or a path
+  std::string model;     // a name under models/ or configs/models/, or a path
+  WeightSource weights = WeightSource::files;
   std::string prompt_file;  // text, or token ids as little-endian int32 (*.ids)
   Tokens prompt_tokens = 0;
   Tokens new_tokens = 0;

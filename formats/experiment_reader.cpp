@@ -29,6 +29,7 @@ class ExperimentReader {
     out_.path = path;
     out_.platform = root_.text("platform", Need::required).value_or("");
     out_.model = root_.text("model", Need::required).value_or("");
+    weights();
     workload();
     policy();
     outcomes();
@@ -41,6 +42,13 @@ class ExperimentReader {
  private:
   static int count(YamlMap& map, const std::string& key) {
     return static_cast<int>(map.integer(key, Need::required, {1, kMostCount}).value_or(1));
+  }
+
+  void weights() {
+    static const NameSet kSources{
+        "source of weights", {name_of(WeightSource::files), name_of(WeightSource::dummy)}, true};
+    const auto source = root_.choice("weights", Need::optional, kSources);
+    if (source) out_.weights = static_cast<WeightSource>(*source);
   }
 
   void workload() {

@@ -87,14 +87,10 @@ void read_rope(HfReader& reader, ModelShape& shape) {
 
 // Full attention in every layer, however the file says so.
 void check_windows(HfReader& reader, ModelFamily family) {
-  const bool may_have_one = family == ModelFamily::qwen2 || family == ModelFamily::qwen3;
-  if (may_have_one && !reader.flag_or("use_sliding_window", false)) {
-    reader.find("sliding_window");  // both describe a window that is not used
+  if (family == ModelFamily::qwen2 || family == ModelFamily::qwen3) {
+    reader.find("sliding_window");  // both describe a window, used or not
     reader.find("max_window_layers");
-  } else if (may_have_one) {
-    reader.error(
-        "use_sliding_window",
-        "true is not supported (attention sees a window of the newest tokens); use a model without it");
+    reader.only("use_sliding_window", false, "attention would see a window of the newest tokens");
   }
   const Json* types = reader.find("layer_types");
   for (const Json& type : types && types->is_array() ? *types : Json::array()) {

@@ -131,6 +131,22 @@ std::string read_entry(const Json& entry, const std::byte* data, Bytes data_byte
   return "";
 }
 
+// A cut file lacks the end of many tensors; said once it is clearer than tensor by tensor.
+void refuse_cut_file(const std::string& path, const Json& header, Bytes data_bytes) {
+  int outside = 0;
+  Bytes needed = 0;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__" || !entry.is_object()) continue;
+    const auto offsets = integers(entry, "data_offsets");
+    if (!offsets || offsets->size() != 2) continue;
+    needed = std::max(needed, (*offsets)[1]);
+    if ((*offsets)[1] > data_bytes) ++outside;
+  }
+  if (outside < 2) return;
+  throw BadInput(path + ": has " + std::to_string(data_bytes) + " bytes of data, but its header speaks of " +
+                 std::to_string(needed) + kFetchAgain);
+}
+
 // Tensors that share bytes; sorted by place, neighbours tell.
 std::string find_overlap(const std::map<std::string, SafetensorsTensor>& tensors) {
   std::vector<const std::pair<const std::string, SafetensorsTensor>*> order;
@@ -182,6 +198,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) {
   const Json header = parse_header(path, reinterpret_cast<const char*>(mapping_.get() + 8), header_bytes);
   const std::byte* data = mapping_.get() + 8 + header_bytes;
   const auto data_bytes = static_cast<Bytes>(mapped.size - 8 - header_bytes);
+  refuse_cut_file(path, header, data_bytes);
   std::string errors;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;

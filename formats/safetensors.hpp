@@ -46,6 +46,7 @@ class SafetensorsFolder {
   // Null when there is no such tensor.
   const SafetensorsTensor* find(const std::string& name) const;
 
+  const std::map<std::string, SafetensorsTensor>& tensors() const { return tensors_; }
   std::size_t size() const { return tensors_.size(); }
 
  private:

@@ -62,6 +62,9 @@ int accuracy_command(const std::vector<std::string>& arguments) {
   if (from < 1) throw BadInput("--from must be at least 1: the tokens that are prefilled");
   if (limit < 0) throw BadInput("--tokens must not be negative: 0 is the whole text");
   const LoadedExperiment loaded = load(options);
+  if (loaded.experiment.weights == WeightSource::dummy) {
+    throw BadInput(options.file + ": weights: dummy weights answer nothing; use weights: files");
+  }
   const std::vector<std::int32_t> ids = read_prompt(text, loaded.model, limit);
   const auto tokens = static_cast<Tokens>(ids.size());
   if (from > tokens - 2) {

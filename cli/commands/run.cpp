@@ -20,13 +20,18 @@ constexpr const char* kUsage =
     "thread group with memory of its own plays the device, and copies are real copies. `hybridgen list "
     "executors` says\nwhat this machine has.\n\n"
     "  hybridgen run configs/demo/hybridgen.yaml --out results/real\n"
-    "  hybridgen run configs/demo/hybridgen.yaml --set workload.prompt_tokens=4096 --set repeat=1\n";
+    "  hybridgen run configs/demo/hybridgen.yaml --set workload.prompt_tokens=4096 --set repeat=1\n"
+    "  hybridgen run configs/demo/hybridgen.yaml --set weights=dummy    # made-up weights and prompt: times "
+    "only\n";
 
 // Request i gets the i-th stretch of prompt_tokens tokens of the file.
 TokenFeed feed_of(const LoadedExperiment& loaded) {
   const Experiment& experiment = loaded.experiment;
+  const std::int64_t tokens = experiment.batch * experiment.prompt_tokens;
   const std::vector<std::int32_t> ids =
-      read_prompt(experiment.prompt_file, loaded.model, experiment.batch * experiment.prompt_tokens);
+      experiment.weights == WeightSource::dummy
+          ? dummy_tokens(tokens, loaded.model.shape.vocab, static_cast<std::uint64_t>(experiment.seed))
+          : read_prompt(experiment.prompt_file, loaded.model, tokens);
   TokenFeed feed;
   for (int i = 0; i < experiment.batch; ++i) {
     const auto first = ids.begin() + i * experiment.prompt_tokens;
@@ -34,6 +39,33 @@ TokenFeed feed_of(const LoadedExperiment& loaded) {
   }
   feed.end_tokens = loaded.model.end_tokens;
   return feed;
+}
+
+std::shared_ptr<const HostModel> model_of(const LoadedExperiment& loaded) {
+  if (loaded.experiment.weights == WeightSource::files) return load_host_model(loaded.model);
+  return dummy_host_model(loaded.model.shape, static_cast<std::uint64_t>(loaded.experiment.seed));
+}
+
+Policy policy_of(const LoadedExperiment& loaded) {
+  const Experiment& experiment = loaded.experiment;
+  return {experiment.composition,
+          {loaded.platform.machine, loaded.model.shape, experiment.kv_dtype, experiment.params},
+          experiment.workload()};
+}
+
+// What was generated, as text; a note where that cannot be.
+void add_text(const LoadedExperiment& loaded, const std::vector<std::int32_t>& generated,
+              ResultHeader& header) {
+  if (loaded.experiment.weights == WeightSource::dummy) {
+    header.notes.push_back("weights and prompt were made up from seed " +
+                           std::to_string(loaded.experiment.seed) +
+                           ": times and bytes mean something, tokens do not");
+  } else if (!has_tokenizer(loaded.model.folder)) {
+    header.notes.push_back(loaded.model.folder +
+                           " has no tokenizer.json: the generated tokens stay without text");
+  } else {
+    header.generated_text = decode_text(generated, loaded.model.folder);
+  }
 }
 
 }  // namespace
@@ -50,8 +82,10 @@ int run_command(const std::vector<std::string>& arguments) {
   const LoadedExperiment loaded = load(options);
   if (!options.out.empty()) check_out_folder(options.out, options.force);
   const Experiment& experiment = loaded.experiment;
-  const std::shared_ptr<const HostModel> model = load_host_model(loaded.model);
+  if (experiment.weights == WeightSource::files) require_weights(loaded.model);
+  check_fits(loaded.platform.machine, policy_of(loaded).memory_plan());
   const TokenFeed feed = feed_of(loaded);
+  const std::shared_ptr<const HostModel> model = model_of(loaded);
 
   ResultHeader header;
   header.executor = executor_name;
@@ -61,10 +95,7 @@ int run_command(const std::vector<std::string>& arguments) {
   Progress progress(experiment.composition.preset);
   for (int repeat = 0; repeat < experiment.repeat; ++repeat) {
     const WorkloadShape workload = experiment.workload();
-    Policy policy(experiment.composition,
-                  {loaded.platform.machine, loaded.model.shape, experiment.kv_dtype, experiment.params},
-                  workload);
-    check_fits(loaded.platform.machine, policy.memory_plan());
+    Policy policy = policy_of(loaded);
     const std::unique_ptr<RealExecutor> executor = make_executor(
         executor_name, loaded.platform.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
     Driver driver(loaded.platform.machine, loaded.model.shape, workload, policy, *executor);
@@ -83,7 +114,7 @@ int run_command(const std::vector<std::string>& arguments) {
   }
   progress.clear();
   header.generated_ids_sha256 = sha256_of_ids(generated);
-  header.generated_text = decode_text(generated, loaded.model.folder);
+  add_text(loaded, generated, header);
   finish_run(options, loaded, header, timelines);
   return 0;
 }

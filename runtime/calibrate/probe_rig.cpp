@@ -25,6 +25,12 @@ std::shared_ptr<const HostModel> dummy_model(const ModelShape& shape) {
   return model;
 }
 
+// A learned position table must reach as far as the probes do, whatever the model was trained for.
+ModelShape rig_shape(ModelShape shape, Tokens most_tokens) {
+  shape.max_context = std::max(shape.max_context, static_cast<int>(most_tokens));
+  return shape;
+}
+
 MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   MemoryPlan plan;
   plan.device_tier = *machine.tier_of(TierKind::hbm);
@@ -76,12 +82,12 @@ Machine bare_local_machine(const LocalLanes& lanes, Bytes memory) {
 }
 
 ProbeRig::ProbeRig(const ModelShape& shape, const LocalLanes& lanes, Tokens most_tokens)
-    : shape_(shape),
+    : shape_(rig_shape(shape, most_tokens)),
       machine_(bare_local_machine(lanes, kAmple)),
       plan_(rig_plan(machine_, most_tokens)),
       most_tokens_(most_tokens),
-      model_(dummy_model(shape)),
-      executor_(std::make_unique<HostExecutor>(machine_, model_, plan_, rig_feed(shape, most_tokens), 1)),
+      model_(dummy_model(shape_)),
+      executor_(std::make_unique<HostExecutor>(machine_, model_, plan_, rig_feed(shape_, most_tokens), 1)),
       ops_(shape_, plan_) {
   fill_context();
 }

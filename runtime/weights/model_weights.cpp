@@ -296,4 +296,12 @@ ModelWeights dummy_weights(const ModelShape& shape, std::uint64_t seed, const We
   return weights;
 }
 
+std::vector<std::int32_t> dummy_tokens(std::int64_t count, int vocab, std::uint64_t seed) {
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < count; ++i) {
+    ids.push_back(static_cast<std::int32_t>(next_random(seed) % static_cast<std::uint64_t>(vocab)));
+  }
+  return ids;
+}
+
 }  // namespace hybridgen

@@ -84,4 +84,7 @@ ModelWeights load_weights(const ModelShape& shape, const TensorLookup& lookup,
 // hand.
 ModelWeights dummy_weights(const ModelShape& shape, std::uint64_t seed, const WeightAllocator& allocate);
 
+// Token ids to go with them: no tokenizer, no text.
+std::vector<std::int32_t> dummy_tokens(std::int64_t count, int vocab, std::uint64_t seed);
+
 }  // namespace hybridgen

@@ -115,6 +115,16 @@ TEST_F(Safetensors, DataCutShort_namesTheTensorAndAsksForTheDownload) {
   expect_refusal(path, "a: data_offsets [0, 8) lie outside the 7 bytes of data; is the download complete?");
 }
 
+TEST_F(Safetensors, DataCutShortOfManyTensors_isSaidOnce) {
+  const std::string path = write_tensors(
+      R"({"a": {"dtype": "F16", "shape": [4], "data_offsets": [0, 8]},
+          "b": {"dtype": "F16", "shape": [4], "data_offsets": [8, 16]},
+          "c": {"dtype": "F16", "shape": [4], "data_offsets": [16, 24]}})",
+      9);
+  expect_refusal(path,
+                 path + ": has 9 bytes of data, but its header speaks of 24; is the download complete?");
+}
+
 TEST_F(Safetensors, OffsetsBackwards_areRefused) {
   expect_refusal(write_tensors(R"({"a": {"dtype": "F16", "shape": [0], "data_offsets": [4, 2]}})", 8),
                  "outside");

@@ -131,6 +131,40 @@ TEST_P(Kernels, RmsNorm_oddLengths_matchesFp64) {
   }
 }
 
+TEST_P(Kernels, LayerNorm_farFromZero_matchesFp64) {
+  for (const std::int64_t n : {2, 7, 16, 48, 65, 4096, 5003}) {
+    std::vector<float> x = random_floats(n);
+    for (float& value : x) value += 3.0f;  // a mean to take away
+    const std::vector<float> weight = random_floats(n), bias = random_floats(n);
+    double mean = 0, variance = 0;
+    for (const float value : x) mean += value / static_cast<double>(n);
+    for (const float value : x) variance += (value - mean) * (value - mean) / static_cast<double>(n);
+    Guarded<float> y(n);
+    std::copy(x.begin(), x.end(), y.data());
+    layer_norm(y.data(), weight.data(), bias.data(), y.data(), n, 1e-5f);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const double expected = (x[at] - mean) / std::sqrt(variance + 1e-5) * weight[at] + bias[at];
+      EXPECT_NEAR(y[i], expected, 5e-6) << n << " " << i;
+    }
+    EXPECT_TRUE(y.intact());
+  }
+}
+
+TEST_P(Kernels, Relu_oddLengths_keepsThePositive) {
+  for (const std::int64_t n : {1, 8, 23, 64}) {
+    const std::vector<float> x = random_floats(n);
+    Guarded<float> y(n);
+    std::copy(x.begin(), x.end(), y.data());
+    relu(y.data(), n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float before = x[static_cast<std::size_t>(i)];
+      EXPECT_EQ(y[i], before > 0 ? before : 0.0f);
+    }
+    EXPECT_TRUE(y.intact());
+  }
+}
+
 TEST_P(Kernels, Swiglu_wideRange_matchesFp64RelativeError1e6) {
   for (const std::int64_t n : {1, 15, 16, 17, 1536}) {
     std::vector<float> gate = random_floats(n, 30.0f);
@@ -223,6 +257,26 @@ TEST_P(Kernels, Rope_farPosition_matchesFp64HalfSplit) {
     }
     EXPECT_TRUE(y.intact());
   }
+}
+
+// Llama-3.1-8B's own frequencies as transformers computes them in fp32: kept, blended, divided by eight.
+TEST(RopeFrequencies, Llama31_equalTransformers) {
+  const std::vector<double> scaled = rope_frequencies(128, 500'000.0, {8, 1, 4, 8192});
+  const std::vector<double> plain = rope_frequencies(128, 500'000.0);
+  ASSERT_EQ(scaled.size(), 64U);
+  const std::pair<std::size_t, double> expected[] = {{0, 1.0},
+                                                     {20, 0.01656044088},
+                                                     {28, 0.003211446106},
+                                                     {29, 0.00216657063},
+                                                     {30, 0.001371893683},
+                                                     {32, 5.24846022e-4},
+                                                     {35, 9.556212171e-5},
+                                                     {36, 7.784655463e-5},
+                                                     {48, 6.647869668e-6},
+                                                     {63, 3.068925878e-7}};
+  for (const auto& [pair, value] : expected) EXPECT_NEAR(scaled[pair], value, 1e-6 * value) << pair;
+  EXPECT_EQ(scaled[20], plain[20]);
+  EXPECT_NEAR(scaled[63], plain[63] / 8, 1e-12 * plain[63]);
 }
 
 TEST_P(Kernels, EmbedRow_lastRow_isThatRow) {

@@ -159,6 +159,65 @@ TEST(ModelWeights, EveryTensor_liesInItsFusedPlace) {
   }
 }
 
+// Files written from the model without its head name their tensors without "model.".
+TEST(ModelWeights, NamesWithoutTheModelPrefix_areFound) {
+  const ModelShape s = tiny(false);
+  FakeFile file;
+  file.put_model(s);
+  const TensorLookup all = file.lookup();
+  const TensorLookup shortened = [&](const std::string& name) -> std::optional<TensorView> {
+    if (name.starts_with("model.")) return std::nullopt;
+    const auto found = all("model." + name);
+    return found ? found : all(name);
+  };
+  AlignedMemory memory;
+  const ModelWeights w = load_weights(s, shortened, memory.allocator());
+  EXPECT_EQ(w.final_norm.weight[3], file.stored("model.norm.weight", 3));
+}
+
+TEST(ModelWeights, OptLayer_keepsBiasesBesideTheirProducts) {
+  ModelShape s = tiny(true);
+  s.kv_heads = s.query_heads;
+  s.blocks = blocks_of(ModelFamily::opt);
+  const std::int64_t query = std::int64_t{s.query_heads} * s.head_dim;
+  FakeFile file;
+  const std::string d = "model.decoder.";
+  file.put(d + "embed_tokens.weight", {s.vocab, s.hidden});
+  file.put(d + "embed_positions.weight", {s.max_context + 2, s.hidden});
+  const auto with_bias = [&](const std::string& stem, std::int64_t rows, std::int64_t cols) {
+    if (cols > 0) file.put(stem + ".weight", {rows, cols});
+    if (cols == 0) file.put(stem + ".weight", {rows});
+    file.put(stem + ".bias", {rows});
+  };
+  with_bias(d + "final_layer_norm", s.hidden, 0);
+  for (int i = 0; i < s.layers; ++i) {
+    const std::string p = d + "layers." + std::to_string(i) + ".";
+    with_bias(p + "self_attn_layer_norm", s.hidden, 0);
+    with_bias(p + "final_layer_norm", s.hidden, 0);
+    for (const char* name : {"q_proj", "k_proj", "v_proj"})
+      with_bias(p + "self_attn." + name, query, s.hidden);
+    with_bias(p + "self_attn.out_proj", s.hidden, query);
+    with_bias(p + "fc1", s.ffn, s.hidden);
+    with_bias(p + "fc2", s.hidden, s.ffn);
+  }
+  AlignedMemory memory;
+  const ModelWeights w = load_weights(s, file.lookup(), memory.allocator());
+  const std::string p = d + "layers.1.";
+  const LayerWeights& layer = w.layers[1];
+  expect_rows(file, d + "embed_positions.weight", w.positions, (s.max_context + 2) * s.hidden);
+  expect_rows(file, p + "self_attn.v_proj.weight", layer.qkv.matrix + 2 * query * s.hidden, query * s.hidden);
+  expect_rows(file, p + "fc1.weight", layer.ffn_in.matrix, s.ffn * s.hidden);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(query); ++i) {
+    EXPECT_EQ(layer.qkv.bias[i], file.stored(p + "self_attn.q_proj.bias", i));
+    EXPECT_EQ(layer.qkv.bias[2 * static_cast<std::size_t>(query) + i],
+              file.stored(p + "self_attn.v_proj.bias", i));
+  }
+  EXPECT_EQ(layer.attention_norm.bias[5], file.stored(p + "self_attn_layer_norm.bias", 5));
+  EXPECT_EQ(layer.ffn_norm.weight[5], file.stored(p + "final_layer_norm.weight", 5));
+  EXPECT_EQ(layer.down.bias[5], file.stored(p + "fc2.bias", 5));
+  EXPECT_EQ(w.final_norm.bias[5], file.stored(d + "final_layer_norm.bias", 5));
+}
+
 TEST(ModelWeights, SeveralFaults_areAllNamedAtOnce) {
   const ModelShape s = tiny(true);
   FakeFile file;

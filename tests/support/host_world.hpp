@@ -42,7 +42,7 @@ inline Machine host_machine(int threads = 1, bool cxl = false) {
   return machine;
 }
 
-inline ModelShape tiny_shape() {
+inline ModelShape tiny_shape(ModelFamily family = ModelFamily::llama) {
   ModelShape shape;
   shape.name = "tiny";
   shape.layers = 3;
@@ -56,12 +56,14 @@ inline ModelShape tiny_shape() {
   shape.rope_theta = 10000;
   shape.norm_eps = 1e-5;
   shape.tied_embeddings = true;
+  shape.blocks = blocks_of(family);
   return shape;
 }
 
-inline std::shared_ptr<const HostModel> tiny_model(std::uint64_t seed = 7) {
+inline std::shared_ptr<const HostModel> tiny_model(std::uint64_t seed = 7,
+                                                   ModelFamily family = ModelFamily::llama) {
   auto model = std::make_shared<HostModel>();
-  model->shape = tiny_shape();
+  model->shape = tiny_shape(family);
   auto memory = std::make_shared<TierMemory>("weights");
   model->weights = dummy_weights(model->shape, seed, [&](Bytes bytes) { return memory->allocate(bytes); });
   model->memory = memory;
