@@ -40,6 +40,25 @@ TEST(Model, unknown_name_lists_what_there_is) {
             "model ./nowhere: neither a folder with config.json nor a YAML file; check the path");
 }
 
+TEST(Model, family_says_what_a_shape_consists_of) {
+  const std::string path = source_path("configs/models/llama-3.1-8b.yaml");
+  const auto as = [&](const std::string& family) {
+    return edited(slurp(path), "family: llama", "family: " + family);
+  };
+  const std::int64_t llama = read_model_yaml(as("llama"), "m.yaml").parameters();
+  // q, k and v have 4096 + 2 x 1024 rows; heads are 128 wide; 32 layers.
+  EXPECT_EQ(read_model_yaml(as("qwen2"), "m.yaml").parameters(), llama + 32 * (4096 + 2 * 1024));
+  EXPECT_EQ(read_model_yaml(as("qwen3"), "m.yaml").parameters(), llama + 32 * 2 * 128);
+  const std::string opt = edited(as("opt"), "rope_theta: 500000\n", "");
+  EXPECT_EQ(read_model_yaml(opt, "m.yaml").position_rows(), 131072 + 2);
+  EXPECT_NE(complaint([&] { read_model_yaml(as("opt"), "m.yaml"); }).find("rope_theta: this family learns"),
+            std::string::npos);
+  EXPECT_NE(
+      complaint([&] { read_model_yaml(as("gpt"), "m.yaml"); }).find("(valid: llama, qwen2, qwen3, opt)"),
+      std::string::npos)
+      << complaint([&] { read_model_yaml(as("gpt"), "m.yaml"); });
+}
+
 TEST(Model, heads_that_do_not_divide_are_refused) {
   const std::string path = source_path("configs/models/llama-3.1-8b.yaml");
   const std::string message =
