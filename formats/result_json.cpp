@@ -1,14 +1,9 @@
 // manifest.json, summary.json, decisions.jsonl.
 #include <nlohmann/json.hpp>
 
+#include "formats/program_commit.hpp"
 #include "formats/result_files.hpp"
 
-#if !defined(HYBRIDGEN_COMMIT) && __has_include("hybridgen_commit.hpp")
-#include "hybridgen_commit.hpp"
-#endif
-#ifndef HYBRIDGEN_COMMIT
-#define HYBRIDGEN_COMMIT "unknown"
-#endif
 #ifndef HYBRIDGEN_VERSION
 #define HYBRIDGEN_VERSION "unknown"
 #endif
@@ -72,7 +67,7 @@ void add_workload(Json& json, const ResultContent& content) {
 std::string manifest_json(const ResultContent& content, const std::string& created) {
   Json json;
   json["created"] = created;
-  json["commit"] = HYBRIDGEN_COMMIT;
+  json["commit"] = program_commit();
   json["versions"] = {{"hybridgen", HYBRIDGEN_VERSION}, {"result_format", kResultFormat}};
   json["machine"] = content.platform.machine.name();
   json["executor"] = content.header.executor;

@@ -250,5 +250,75 @@ class Symbols(InTemporaryFolder):
         self.assertIn("nm failed", output)
 
 
+class Verified(InTemporaryFolder):
+    def setUp(self):
+        super().setUp()
+        for name, text in {
+            "runtime/cuda/kernels/attend.cu": '#include "runtime/cuda/logic/softmax.hpp"\n',
+            "runtime/cuda/kernels/gemv.cu": "",
+            "runtime/cuda/logic/softmax.hpp": '#include "runtime/kernels/half.hpp"\n',
+            "runtime/kernels/half.hpp": "",
+            "traces/VERIFIED.md": "# Head\n\n0 kernels, 0 verified\n\n| kernel | source |\n|---|---|\n",
+            "README.md": "Of the GPU: 0 kernels, 0 verified.\n",
+        }.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        run("check_verified.py", "--root", self.root, "--mark-unverified")
+
+    def ledger(self):
+        return self.root / "traces/VERIFIED.md"
+
+    def check(self):
+        return run("check_verified.py", "--root", self.root)
+
+    def claim(self, kernel):
+        """What a measurement on a card would write of the kernel."""
+        text = self.ledger().read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if line.startswith(f"| {kernel} |"))
+        text = text.replace(line, line.replace("unverified |  |  |  |", "verified | 0.5 | 91 % | a card |"))
+        self.ledger().write_text(text.replace("0 verified", "1 verified"), encoding="utf-8")
+        readme = self.root / "README.md"
+        readme.write_text(readme.read_text(encoding="utf-8").replace("0 verified", "1 verified"), encoding="utf-8")
+
+    def test_marked_tree_passes_and_counts(self):
+        status, said = self.check()
+        self.assertEqual(status, 0, said)
+        self.assertIn("2 kernels, 0 verified", said)
+        self.assertIn("2 kernels, 0 verified", (self.root / "README.md").read_text(encoding="utf-8"))
+
+    def test_changed_header_of_a_kernel_is_red_until_it_is_marked_and_the_claim_is_gone(self):
+        self.claim("attend")
+        self.claim("gemv")
+        self.ledger().write_text(self.ledger().read_text(encoding="utf-8").replace("1 verified", "2 verified"))
+        readme = self.root / "README.md"
+        readme.write_text(readme.read_text(encoding="utf-8").replace("1 verified", "2 verified"))
+        self.assertEqual(self.check()[0], 0, self.check()[1])
+        (self.root / "runtime/cuda/logic/softmax.hpp").write_text("// changed\n", encoding="utf-8")
+        status, said = self.check()
+        self.assertEqual(status, 1)
+        self.assertIn("attend: its source is", said)
+        self.assertNotIn("gemv", said)
+        run("check_verified.py", "--root", self.root, "--mark-unverified")
+        self.assertEqual(self.check()[0], 0, self.check()[1])
+        text = self.ledger().read_text(encoding="utf-8")
+        self.assertIn("2 kernels, 1 verified", text)
+        self.assertRegex(text, r"\| attend \| \w+ \| unverified \|")
+        self.assertIn("| verified | 0.5 | 91 % | a card |", text)
+
+    def test_header_outside_the_cuda_room_does_not_count(self):
+        (self.root / "runtime/kernels/half.hpp").write_text("// changed\n", encoding="utf-8")
+        self.assertEqual(self.check()[0], 0)
+
+    def test_new_and_removed_kernels_and_a_false_count_are_named(self):
+        (self.root / "runtime/cuda/kernels/gemv.cu").rename(self.root / "runtime/cuda/kernels/gemm.cu")
+        (self.root / "README.md").write_text("3 kernels, 1 verified\n", encoding="utf-8")
+        status, said = self.check()
+        self.assertEqual(status, 1)
+        self.assertIn("no line for runtime/cuda/kernels/gemm.cu", said)
+        self.assertIn("gemv: there is no such kernel", said)
+        self.assertIn("README.md: says", said)
+
+
 if __name__ == "__main__":
     unittest.main()
