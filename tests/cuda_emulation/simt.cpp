@@ -2,6 +2,7 @@
 
 #include <ucontext.h>
 
+#include <cstdlib>
 #include <vector>
 
 #include "runtime/cuda/kernels/launch.cuh"
@@ -131,8 +132,19 @@ const std::byte* exchange(const void* mine, std::size_t bytes) {
 
 }  // namespace hybridgen::simt
 
-// What the launch functions ask of the CUDA runtime, which is not linked here.
+// What the launch functions and the checks ask of the CUDA runtime, which is not linked here.
 extern "C" cudaError_t cudaGetLastError() {
+  return cudaSuccess;
+}
+extern "C" cudaError_t cudaDeviceSynchronize() {
+  return cudaSuccess;
+}
+extern "C" cudaError_t cudaMallocManaged(void** address, std::size_t bytes, unsigned) {
+  *address = std::aligned_alloc(256, (bytes + 255) / 256 * 256);  // aligned like memory of a card
+  return *address != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+extern "C" cudaError_t cudaFree(void* address) {
+  std::free(address);
   return cudaSuccess;
 }
 void hybridgen::cuda::check(cudaError_t error, const char* what) {

@@ -23,6 +23,7 @@ GROUPS = {
     "stop_token thread pthread.h sched.h semaphore.h stdatomic.h threads.h omp.h",
     "clocks": "chrono ctime time.h sys/time.h sys/times.h sys/timerfd.h",
     "commit": "hybridgen_commit.hpp",  # written by the build: which commit this is
+    "hashes": "kernel_hashes.hpp",  # written by the build: which sources the GPU kernels are of
     "processes": "spawn.h sys/wait.h",
     "files": "cstdio filesystem fstream stdio.h unistd.h fcntl.h dirent.h sys/* linux/* dlfcn.h",
     "printing": "iostream print syncstream",
@@ -62,7 +63,7 @@ ROOMS = {
     "core/driver": Room("core"),
     "formats": Room("core", "commit yaml-cpp nlohmann-json OpenSSL clocks files printing"),
     "runtime": Room("core", "threads clocks files printing random SIMD libnuma hwloc oneDNN liburing"),
-    "runtime/cuda": Room("core runtime", "threads clocks files printing random SIMD CUDA"),
+    "runtime/cuda": Room("core runtime", "hashes threads clocks files printing random SIMD CUDA"),
     "sim/world": Room("core", "files random", never="*/estimator*"),
     "sim/fluid": Room("core sim/world", "files random", never="*/estimator*"),
     "sim/simgrid": Room("core sim", "files random SimGrid", never="*/estimator*"),

@@ -1,9 +1,8 @@
-// Random inputs of kernels on the CPU, and the largest error of an output.
+// Random inputs of kernels in memory that both the card and the CPU reach, and the largest error of an output.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <random>
 
@@ -12,22 +11,30 @@
 
 namespace hybridgen::cuda {
 
-// Aligned like memory of a card.
+// Managed memory, zeroed. The CPU may touch it only behind finish().
 template <class T>
 class Array {
  public:
-  explicit Array(std::int64_t count)
-      : data_(static_cast<T*>(
-                  std::aligned_alloc(256, (static_cast<std::size_t>(count) * sizeof(T) / 256 + 1) * 256)),
-              std::free) {
-    std::fill_n(data_.get(), count, T{});
-  }
+  explicit Array(std::int64_t count) : data_(take(count), give_back) { std::fill_n(data_.get(), count, T{}); }
   T* get() const { return data_.get(); }
   T& operator[](std::int64_t i) const { return data_.get()[i]; }
 
  private:
-  std::unique_ptr<T, void (*)(void*)> data_;
+  static T* take(std::int64_t count) {
+    void* address = nullptr;
+    const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(count, 1)) * sizeof(T);
+    check(cudaMallocManaged(&address, bytes, cudaMemAttachGlobal), "cudaMallocManaged");
+    return static_cast<T*>(address);
+  }
+  static void give_back(T* data) { cudaFree(data); }
+
+  std::unique_ptr<T, void (*)(T*)> data_;
 };
+
+// Everything that was launched has ended, and its stores are visible here.
+inline void finish() {
+  check(cudaDeviceSynchronize(), "a kernel under test");
+}
 
 // Rows of either type, read as fp32.
 class Rows {
@@ -55,9 +62,9 @@ class Data {
  public:
   explicit Data(unsigned seed) : random_(seed) {}
   int between(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
-  Array<float> floats(std::int64_t count) {
+  Array<float> floats(std::int64_t count, float scale = 1) {
     Array<float> array(count);
-    for (std::int64_t i = 0; i < count; ++i) array[i] = normal_(random_);
+    for (std::int64_t i = 0; i < count; ++i) array[i] = scale * normal_(random_);
     return array;
   }
   Rows rows(KvType type, std::int64_t count) {

@@ -1,0 +1,269 @@
+// Checks of a layer's kernels besides attention: two requests of three in the batch, odd widths, strides
+// larger than the matrix, with and without a residual.
+#include <vector>
+
+#include "runtime/cuda/bench/check_data.hpp"
+#include "runtime/cuda/bench/kernel_checks.hpp"
+#include "runtime/cuda/kernels/argmax.cuh"
+#include "runtime/cuda/kernels/embed.cuh"
+#include "runtime/cuda/kernels/gemm.cuh"
+#include "runtime/cuda/kernels/gemv.cuh"
+#include "runtime/cuda/kernels/rms_norm.cuh"
+#include "runtime/cuda/kernels/rope_store.cuh"
+#include "runtime/cuda/kernels/swiglu.cuh"
+#include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/gemv.hpp"
+#include "runtime/kernels/rope.hpp"
+
+namespace hybridgen::cuda {
+namespace {
+
+constexpr double kFp32Bound = 1e-5;   // sums of some thousand products, of order 1
+constexpr double kTf32Bound = 2e-5;   // the same, each factor cut to 2^-22
+constexpr double kElementBound = 1e-6;
+constexpr double kAngleBound = 2e-7;  // a rounding of fp32 apart
+constexpr double kF16Bound = 2e-3;    // what is stored as fp16: 2^-11, of values up to 4
+
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+// Random sizes of one matrix product, and its result against fp64 and the host's gemv.
+template <class Multiply>
+CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Multiply& multiply) {
+  Data data(shape.seed);
+  Worst fp64;
+  Worst host;
+  const int most = static_cast<int>(shape.most_tokens);
+  for (int round = 0; round < 8; ++round) {
+    const int tokens = data.between(1, most_query_tokens);
+    const int rows = data.between(1, most);
+    const int cols = 8 * data.between(1, most / 8);
+    const std::int64_t x_stride = cols + 8;
+    const std::int64_t y_stride = rows + 3;
+    const Rows w = data.rows(KvType::f16, static_cast<std::int64_t>(rows) * cols);
+    const Array<float> x = data.floats(tokens * x_stride, 1 / std::sqrt(static_cast<float>(cols)));
+    const Array<float> y = data.floats(tokens * y_stride);
+    const std::vector<float> before(y.get(), y.get() + tokens * y_stride);
+    const bool residual = round % 2 == 0;
+    const auto* halves = reinterpret_cast<const Half*>(w.get());
+    multiply(MatrixArgs{halves, rows, cols, x.get(), x_stride, y.get(), y_stride, residual ? y.get() : nullptr},
+             tokens);
+    finish();
+    std::vector<float> expected(at(rows));
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      kernels::gemv_f16(halves, x.get() + t * x_stride, expected.data(), 0, rows, cols);
+      for (std::int64_t r = 0; r < y_stride; ++r) {
+        const float old = before[at(t * y_stride + r)];
+        double sum = residual || r >= rows ? old : 0;
+        if (r < rows) host.add(y[t * y_stride + r], sum + expected[at(r)]);
+        for (int c = 0; c < cols && r < rows; ++c)
+          sum += static_cast<double>(x[t * x_stride + c]) * w.at(r * cols + c);
+        fp64.add(y[t * y_stride + r], sum);
+      }
+    }
+  }
+  return {fp64.value(), host.value()};
+}
+
+CheckError check_gemv(const CheckShape& shape) {
+  return check_matrix(shape, kMostGemvTokens,
+                      [](const MatrixArgs& args, int tokens) { gemv(args, tokens, nullptr); });
+}
+
+CheckError check_gemm(const CheckShape& shape) {
+  return check_matrix(shape, 100, [](const MatrixArgs& args, int tokens) { gemm(args, tokens, nullptr); });
+}
+
+// Requests 2 and 0 of three, with three and two query tokens.
+struct TwoRows {
+  TwoRows() {
+    rows[0] = {2, 0, 17, 3};
+    rows[1] = {0, 3, 5, 2};
+    step[0] = {1, 2, kTokens};
+  }
+  std::int64_t position(std::int64_t query) const {
+    const RowParams& row = rows[query < 3 ? 0 : 1];
+    return row.first_position + query - row.first_query;
+  }
+  std::int32_t request(std::int64_t query) const { return rows[query < 3 ? 0 : 1].request; }
+
+  static constexpr std::int64_t kTokens = 5;
+  Array<StepParams> step{1};
+  Array<RowParams> rows{2};
+};
+
+CheckError check_embed(const CheckShape& shape) {
+  constexpr int kHidden = 72;
+  constexpr std::int64_t kStride = 30;
+  constexpr double kTheta = 10000;
+  Data data(shape.seed);
+  const TwoRows two;
+  const int half = shape.head_dim / 2;
+  const Rows embedding = data.rows(KvType::f16, 100 * kHidden);
+  const Array<std::int32_t> tokens(3 * kStride);
+  for (int i = 0; i < 3 * kStride; ++i) tokens[i] = data.between(0, 99);
+  const Array<float> out(TwoRows::kTokens * kHidden);
+  const Array<float> cosine(TwoRows::kTokens * half);
+  const Array<float> sine(TwoRows::kTokens * half);
+  embed({two.step.get(), two.rows.get(), tokens.get(), kStride,
+         reinterpret_cast<const Half*>(embedding.get()), kHidden, shape.head_dim, kTheta, out.get(),
+         cosine.get(), sine.get()},
+        TwoRows::kTokens, nullptr);
+  finish();
+  Worst fp64;
+  Worst host;
+  std::vector<float> c(at(half));
+  std::vector<float> s(at(half));
+  for (std::int64_t query = 0; query < TwoRows::kTokens; ++query) {
+    const std::int64_t token = tokens[two.request(query) * kStride + two.position(query)];
+    for (int i = 0; i < kHidden; ++i) fp64.add(out[query * kHidden + i], embedding.at(token * kHidden + i));
+    kernels::rope_angles(two.position(query), shape.head_dim, kTheta, c.data(), s.data());
+    for (int i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(two.position(query)) *
+                           std::pow(kTheta, -2.0 * i / static_cast<double>(shape.head_dim));
+      fp64.add(cosine[query * half + i], std::cos(angle));
+      fp64.add(sine[query * half + i], std::sin(angle));
+      host.add(cosine[query * half + i], c[at(i)]);
+      host.add(sine[query * half + i], s[at(i)]);
+    }
+  }
+  return {fp64.value(), host.value()};
+}
+
+// The error of what is stored in fp16 counts for less, so that one bound serves both types.
+CheckError check_rope_store(const CheckShape& shape) {
+  constexpr std::int64_t kSlots = 7;  // both requests' positions wrap
+  Data data(shape.seed);
+  const TwoRows two;
+  const int dim = shape.head_dim;
+  const HeadShape heads{shape.group * 2, 2, dim};
+  const std::int64_t width = (heads.query_heads + 4) * dim;
+  const Array<float> qkv = data.floats(TwoRows::kTokens * width);
+  std::vector<float> expected(qkv.get(), qkv.get() + TwoRows::kTokens * width);
+  const Array<float> cosine = data.floats(TwoRows::kTokens * dim / 2);
+  const Array<float> sine = data.floats(TwoRows::kTokens * dim / 2);
+  std::vector<Rows> k;
+  std::vector<Rows> v;
+  const Array<KvStore> stores(3);
+  for (int i = 0; i < 3; ++i) {
+    k.emplace_back(shape.kv_type, 2 * kSlots * dim);
+    v.emplace_back(shape.kv_type, 2 * kSlots * dim);
+    stores[i] = {k.back().get(), v.back().get(), kSlots};
+  }
+  rope_store({two.step.get(), two.rows.get(), stores.get(), heads, shape.kv_type, qkv.get(), cosine.get(),
+              sine.get()},
+             TwoRows::kTokens, nullptr);
+  finish();
+  Worst turned;
+  Worst stored;
+  for (std::int64_t query = 0; query < TwoRows::kTokens; ++query) {
+    float* row = expected.data() + query * width;
+    kernels::rope(row, heads.query_heads + 2, dim, cosine.get() + query * dim / 2, sine.get() + query * dim / 2);
+    for (int i = 0; i < heads.query_heads * dim; ++i) turned.add(qkv[query * width + i], row[i]);
+    for (int i = 0; i < 2 * dim; ++i) {
+      const std::int64_t to = (i / dim * kSlots + two.position(query) % kSlots) * dim + i % dim;
+      stored.add(k[at(two.request(query))].at(to), row[heads.query_heads * dim + i]);
+      stored.add(v[at(two.request(query))].at(to), row[(heads.query_heads + 2) * dim + i]);
+    }
+  }
+  const double weight = shape.kv_type == KvType::f16 ? kElementBound / kF16Bound : 1;
+  return {std::max(turned.value(), stored.value() * weight), std::nullopt};
+}
+
+CheckError check_rms_norm(const CheckShape& shape) {
+  constexpr int kHidden = 600;
+  constexpr float kEps = 1e-5F;
+  Data data(shape.seed);
+  const TwoRows two;
+  const Array<float> x = data.floats(TwoRows::kTokens * kHidden);
+  const Array<float> weight = data.floats(kHidden);
+  const Array<float> y(TwoRows::kTokens * kHidden);
+  Worst fp64;
+  Worst host;
+  std::vector<float> expected(kHidden);
+  for (const bool last : {false, true}) {
+    const std::int64_t blocks = last ? 2 : TwoRows::kTokens;
+    rms_norm({x.get(), weight.get(), y.get(), kHidden, kEps, last ? two.rows.get() : nullptr}, blocks, nullptr);
+    finish();
+    for (std::int64_t i = 0; i < blocks; ++i) {
+      const std::int64_t token = last ? two.rows[i].first_query + two.rows[i].query_tokens - 1 : i;
+      const float* from = x.get() + token * kHidden;
+      kernels::rms_norm(from, weight.get(), expected.data(), kHidden, kEps);
+      double sum = 0;
+      for (int d = 0; d < kHidden; ++d) sum += static_cast<double>(from[d]) * from[d];
+      const double factor = 1 / std::sqrt(sum / kHidden + kEps);
+      for (int d = 0; d < kHidden; ++d) {
+        fp64.add(y[i * kHidden + d], from[d] * factor * weight[d]);
+        host.add(y[i * kHidden + d], expected[at(d)]);
+      }
+    }
+  }
+  return {fp64.value(), host.value()};
+}
+
+CheckError check_swiglu(const CheckShape& shape) {
+  constexpr int kFfn = 300;
+  Data data(shape.seed);
+  const Array<float> gate_up = data.floats(3 * 2 * kFfn);
+  const std::vector<float> before(gate_up.get(), gate_up.get() + 3 * 2 * kFfn);
+  swiglu(gate_up.get(), kFfn, 3, nullptr);
+  finish();
+  Worst fp64;
+  Worst host;
+  std::vector<float> expected(kFfn);
+  for (int t = 0; t < 3; ++t) {
+    const float* gate = before.data() + t * 2 * kFfn;
+    kernels::swiglu(gate, gate + kFfn, expected.data(), kFfn);
+    for (int i = 0; i < kFfn; ++i) {
+      const double x = gate[i];
+      fp64.add(gate_up[t * 2 * kFfn + i], x / (1 + std::exp(-x)) * gate[kFfn + i]);
+      host.add(gate_up[t * 2 * kFfn + i], expected[at(i)]);
+      fp64.add(gate_up[t * 2 * kFfn + kFfn + i], gate[kFfn + i]);  // up stays as it is
+    }
+  }
+  return {fp64.value(), host.value()};
+}
+
+// Counts what is wrong: ties go to the lower index, a forced token replaces the sampled one, each at the
+// request's next position and nowhere else.
+CheckError check_argmax(const CheckShape& shape) {
+  Data data(shape.seed);
+  double wrong = 0;
+  for (const int vocab : {1, 31, 2000}) {
+    const Array<float> logits = data.floats(vocab);
+    logits[vocab / 2] = logits[vocab - 1] = 9;
+    const Array<std::int32_t> tokens(10);
+    const Array<std::int32_t> to_host(1);
+    const Array<std::int32_t> forced(3);
+    forced[2] = 77;
+    const Array<OpParams> op(1);
+    op[0].context = 7;
+    op[0].generated = 2;
+    argmax({op.get(), logits.get(), vocab, nullptr, tokens.get(), to_host.get()}, nullptr);
+    finish();
+    wrong += tokens[7] != vocab / 2;
+    wrong += to_host[0] != vocab / 2 || to_host[0] != kernels::argmax(logits.get(), vocab);
+    argmax({op.get(), logits.get(), vocab, forced.get(), tokens.get(), to_host.get()}, nullptr);
+    finish();
+    wrong += tokens[7] != 77 || to_host[0] != 77;
+    for (const int i : {0, 1, 2, 3, 4, 5, 6, 8, 9}) wrong += tokens[i] != 0;
+  }
+  return {wrong, std::nullopt};
+}
+
+}  // namespace
+
+std::vector<KernelCheck> layer_checks() {
+  return {
+      {"gemv", "one to four tokens", kFp32Bound, false, check_gemv},
+      {"gemm", "up to a hundred tokens", kTf32Bound, false, check_gemm},
+      {"embed", "two requests of three", kAngleBound, true, check_embed},
+      {"rope_store", "two requests of three", kElementBound, true, check_rope_store},
+      {"rms_norm", "every token, and the last of each row", kFp32Bound, false, check_rms_norm},
+      {"swiglu", "several tokens", kElementBound, false, check_swiglu},
+      {"argmax", "ties and forced tokens", 0, false, check_argmax},
+  };
+}
+
+}  // namespace hybridgen::cuda
