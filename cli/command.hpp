@@ -18,6 +18,7 @@ int simulate_command(const std::vector<std::string>& arguments);
 int validate_command(const std::vector<std::string>& arguments);
 int replay_command(const std::vector<std::string>& arguments);
 int calibrate_command(const std::vector<std::string>& arguments);
+int bench_machine_command(const std::vector<std::string>& arguments);
 int accuracy_command(const std::vector<std::string>& arguments);
 int check_command(const std::vector<std::string>& arguments);
 int list_command(const std::vector<std::string>& arguments);

@@ -15,6 +15,7 @@ const std::vector<Command>& commands() {
       {"validate", "hold a simulated result against a real one", validate_command},
       {"replay", "carry a recorded run out again in the simulated world", replay_command},
       {"calibrate", "measure this machine and write its platform file", calibrate_command},
+      {"bench-machine", "measure a machine with a GPU, stage by stage", bench_machine_command},
       {"accuracy", "measure what a policy costs in answers, on a real model", accuracy_command},
       {"check", "check experiment, platform and model files", check_command},
       {"list", "list policies, parts, platforms, models, executors", list_command},
@@ -27,7 +28,7 @@ void print_help(std::ostream& out) {
          "code\n\n"
          "usage: hybridgen COMMAND [ARGUMENTS]     (hybridgen COMMAND --help explains one)\n\n";
   for (const Command& command : commands()) {
-    out << "  " << command.name << std::string(11 - std::string(command.name).size(), ' ') << command.sentence
+    out << "  " << command.name << std::string(15 - std::string(command.name).size(), ' ') << command.sentence
         << "\n";
   }
   out << "\nA first tour, from the root of the project:\n"

@@ -92,10 +92,11 @@ class DecodeRun {
   Samples samples_;
 };
 
+// The prompt, and the token that its prefill would have sampled: the first step feeds it.
 TokenFeed feed_of(const ModelShape& model, Tokens context) {
   TokenFeed feed;
   std::vector<std::int32_t> prompt;
-  for (Tokens i = 0; i < context; ++i) prompt.push_back(static_cast<std::int32_t>(i * 7919 % model.vocab));
+  for (Tokens i = 0; i <= context; ++i) prompt.push_back(static_cast<std::int32_t>(i * 7919 % model.vocab));
   feed.prompts.push_back(std::move(prompt));
   return feed;
 }

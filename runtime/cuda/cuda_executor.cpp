@@ -12,6 +12,7 @@
 #include "runtime/cuda/mapped_flag.hpp"
 #include "runtime/cuda/moved_bytes.hpp"
 #include "runtime/cuda/playable.hpp"
+#include "runtime/cuda/random_kv.hpp"
 #include "runtime/cuda/stream_lanes.hpp"
 #include "runtime/host/cores.hpp"
 
@@ -74,7 +75,8 @@ class CudaExecutor::Impl {
         memory_(memory_of(machine, plan.device_tier)),
         weights_(weights_on_card(*model_, memory_.at(plan.device_tier.index()))),
         requests_(requests_of(*model_, plan_, feed_, memory_)),
-        state_(model_->shape, plan_, feed_, new_tokens, requests_, multiprocessors()),
+        state_(model_->shape, plan_, feed_, new_tokens, requests_, multiprocessors(),
+               options.most_query_tokens),
         gpu_ops_(model_->shape, weights_, plan_, state_, requests_),
         streams_(gpu_ops_, state_, streams_of(machine), options.graphs),
         anchor_(streams_.anchor()),
@@ -88,6 +90,7 @@ class CudaExecutor::Impl {
     }
     const int threads = std::max(1, machine.lane(machine.lane_of(Role::host)).threads);
     for (RequestBuffers& request : requests_) request.scratch.resize(host_ops_.select_scratch(threads));
+    if (options.random_kv) fill_with_random_kv(model_->shape, plan_, requests_);
     host_ = std::make_unique<HostLane>(machine, host_ops_, requests_, state_, [this] { return now(); });
   }
 
@@ -122,10 +125,17 @@ class CudaExecutor::Impl {
   }
 
   std::vector<std::string> warnings() const {
+    std::vector<std::string> list;
     const int threads = machine_.lane(machine_.lane_of(Role::host)).threads;
-    if (threads < usable_cores()) return {};
-    return {"oversubscribed, not a timing: " + std::to_string(threads) +
-            " host lane threads and the driver on " + std::to_string(usable_cores()) + " cores"};
+    if (threads >= usable_cores()) {
+      list.push_back("oversubscribed, not a timing: " + std::to_string(threads) +
+                     " host lane threads and the driver on " + std::to_string(usable_cores()) + " cores");
+    }
+    if (allocations_in_steps_ > 0) {
+      list.push_back(std::to_string(allocations_in_steps_) +
+                     " allocations in steps whose structure had been seen before; there should be none");
+    }
+    return list;
   }
 
  private:
@@ -138,7 +148,9 @@ class CudaExecutor::Impl {
 
   void launch(CudaStepRun& run) {
     const std::uint64_t structure = structure_hash(*run.step);
+    const std::int64_t asked_before = allocations();
     auto& joins = joins_[structure];
+    const bool seen = joins != nullptr;
     if (!joins) joins = std::make_shared<const StepJoins>(joins_of(*run.step, machine_));
     run.joins = joins;
     if (++sequence_ == 0) ++sequence_;  // flags start out as 0
@@ -154,6 +166,7 @@ class CudaExecutor::Impl {
     // it.
     host_->start(waiting_.front());
     streams_.launch(run, structure);
+    if (seen) allocations_in_steps_ += allocations() - asked_before;
   }
 
   // The step's sampled tokens join their requests; what the samples produce is known by now.
@@ -228,6 +241,7 @@ class CudaExecutor::Impl {
   std::optional<Clock::time_point> epoch_;
   TimeNs card_start_ = 0;  // when the current step started on the card, since the epoch
   std::uint32_t sequence_ = 0;
+  std::int64_t allocations_in_steps_ = 0;  // of steps whose structure had been seen before
   std::unique_ptr<HostLane> host_;  // last: its threads use all of the above
 };
 

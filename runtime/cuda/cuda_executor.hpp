@@ -20,6 +20,11 @@ struct CudaOptions {
   // Replay captured graphs for decode steps of a structure that was seen before; else launch kernel by
   // kernel.
   bool graphs = true;
+  // Most query tokens of a step; 0: the longest prompt. A bench that prefills nothing saves that memory.
+  Tokens most_query_tokens = 0;
+  // Random K and V in every slot before the first step: a bench that prefills nothing still selects among
+  // logits that differ.
+  bool random_kv = false;
 };
 
 class CudaExecutor final : public RealExecutor {

@@ -10,6 +10,11 @@
 
 namespace hybridgen::cuda {
 
+// How often this process has asked the CUDA runtime for memory, a stream, an event or a graph. A step that asks
+// for none leaves it as it was.
+std::int64_t allocations();
+void count_allocation();
+
 // The card's own memory; the CPU must not dereference it.
 MemorySource device_memory();
 // Pinned host memory that kernels reach at the same address.
@@ -17,7 +22,10 @@ MemorySource mapped_memory();
 
 class Stream {
  public:
-  Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"); }
+  Stream() {
+    count_allocation();
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+  }
   Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
   ~Stream() {
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
@@ -32,6 +40,7 @@ class Event {
  public:
   // timed: may be asked for elapsed times; joins alone are cheaper without.
   explicit Event(bool timed) {
+    count_allocation();
     check(cudaEventCreateWithFlags(&event_, timed ? cudaEventDefault : cudaEventDisableTiming),
           "cudaEventCreate");
   }
@@ -49,6 +58,7 @@ class Graph {
  public:
   // What was captured, ready to be launched; takes `captured` over.
   explicit Graph(cudaGraph_t captured) {
+    count_allocation();
     const cudaError_t error = cudaGraphInstantiate(&graph_, captured, 0);
     cudaGraphDestroy(captured);
     check(error, "cudaGraphInstantiate");

@@ -30,8 +30,10 @@ void upload(T* to, std::span<const T> from) {
 }  // namespace
 
 DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed,
-                         Tokens new_tokens, const std::vector<RequestBuffers>& requests, int multiprocessors)
-    : most_tokens(std::max<Tokens>(longest_prompt(feed), static_cast<Tokens>(feed.prompts.size()))),
+                         Tokens new_tokens, const std::vector<RequestBuffers>& requests, int multiprocessors,
+                         Tokens most_query_tokens)
+    : most_tokens(std::max<Tokens>(most_query_tokens > 0 ? most_query_tokens : longest_prompt(feed),
+                                   static_cast<Tokens>(feed.prompts.size()))),
       device_("working memory of the GPU", device_memory()),
       mapped_("memory shared with the GPU", mapped_memory()),
       requests_(requests.size()) {

@@ -26,8 +26,9 @@ struct ParamBlock {
 class DeviceState {
  public:
   // requests: by request id, with KV in the memory of their tiers. multiprocessors: of the card.
+  // most_query_tokens: of a step; 0: the longest prompt.
   DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed, Tokens new_tokens,
-              const std::vector<RequestBuffers>& requests, int multiprocessors);
+              const std::vector<RequestBuffers>& requests, int multiprocessors, Tokens most_query_tokens);
 
   std::int64_t most_tokens = 0;  // query tokens of a step
   std::size_t most_ops = 0;      // of a step

@@ -1,4 +1,4 @@
-"""hybridgen run --executor and hybridgen list executors, by the program itself: exit status and message.
+"""hybridgen run --executor, list executors and bench-machine, by the program itself: exit status and message.
 
     executors_test.py PATH/TO/hybridgen
 """
@@ -6,6 +6,7 @@
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 PROGRAM = ""
@@ -37,6 +38,31 @@ class Executors(unittest.TestCase):
         self.assertEqual(result.stdout, "")
         reason = text.removeprefix("not available: ")
         self.assertEqual(result.stderr, f"executor cuda: {reason}\n")
+
+    def test_bench_machine_lists_its_stages_without_a_gpu(self):
+        result = hybridgen("bench-machine", "--list")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        stages = [line.split()[0] for line in result.stdout.splitlines()]
+        self.assertEqual(stages[:2], ["correctness", "kernels"])
+        self.assertIn("recorded", stages)
+
+    def test_bench_machine_without_a_gpu_ends_with_one_message_exit_4_and_nothing_written(self):
+        name, text = cuda_line()
+        if not text.startswith("not available: "):
+            self.skipTest(f"there is a GPU: {text}")
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "results"
+            result = hybridgen("bench-machine", "--budget-minutes", "1", "--out", str(out))
+            self.assertEqual(result.returncode, 4, result.stderr)
+            self.assertEqual(result.stdout, "")
+            self.assertEqual(result.stderr, f"bench-machine: {text.removeprefix('not available: ')}\n")
+            self.assertFalse(out.exists())
+
+    def test_bench_machine_without_a_folder_or_a_budget_is_bad_input(self):
+        for arguments in (["--budget-minutes", "1"], ["--out", "x"], ["--out", "x", "--budget-minutes", "0"]):
+            result = hybridgen("bench-machine", *arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
 
     def test_unknown_executor_is_bad_input_and_lists_the_names(self):
         result = hybridgen("run", EXPERIMENT, "--executor", "cudda")

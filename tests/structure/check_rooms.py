@@ -24,6 +24,7 @@ GROUPS = {
     "clocks": "chrono ctime time.h sys/time.h sys/times.h sys/timerfd.h",
     "commit": "hybridgen_commit.hpp",  # written by the build: which commit this is
     "hashes": "kernel_hashes.hpp",  # written by the build: which sources the GPU kernels are of
+    "shapes": "llama_8b_yaml.hpp",  # written by the build: a model shape that the program carries
     "processes": "spawn.h sys/wait.h",
     "files": "cstdio filesystem fstream stdio.h unistd.h fcntl.h dirent.h sys/* linux/* dlfcn.h",
     "printing": "iostream print syncstream",
@@ -68,7 +69,7 @@ ROOMS = {
     "sim/fluid": Room("core sim/world", "files random", never="*/estimator*"),
     "sim/simgrid": Room("core sim", "files random SimGrid", never="*/estimator*"),
     "study": Room("core formats", "threads clocks files printing random SQLite MPI"),
-    "cli": Room("core formats runtime sim study", "processes threads clocks files printing Boost"),
+    "cli": Room("core formats runtime sim study", "shapes processes threads clocks files printing Boost"),
 }
 
 # Who may include the header of a part, x.hpp: x.cpp beside it, the registry, and presets.

@@ -1,0 +1,185 @@
+#include "cli/bench_runs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/bench_stages.hpp"
+#include "cli/finish_run.hpp"
+#include "cli/host_model_loader.hpp"
+#include "core/base/error.hpp"
+#include "core/driver/driver.hpp"
+#include "core/residency/fits.hpp"
+#include "formats/model.hpp"
+#include "formats/platform_writer.hpp"
+#include "formats/result_folder.hpp"
+#include "runtime/calibrate/decode_bench.hpp"
+#include "runtime/calibrate/probe_rig.hpp"
+#include "runtime/calibrate/token_agreement.hpp"
+#include "runtime/cuda/bench/card_machine.hpp"
+#include "runtime/cuda/bench/cuda_bench.hpp"
+#include "runtime/cuda/cuda_executor.hpp"
+#include "runtime/host/cores.hpp"
+#include "runtime/host/host_executor.hpp"
+#include "runtime/host/tier_memory.hpp"
+#include "study/bench_cases.hpp"
+
+// Written by the build: the shape's file, so that the program needs none.
+#include "llama_8b_yaml.hpp"
+
+namespace hybridgen::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kMostGap = 0.02;  // between two logits that may swap places
+constexpr Tokens kTokensPrompt = 512;
+constexpr Tokens kTokensNew = 64;
+
+std::vector<std::int32_t> made_up_ids(Tokens count, int vocab, int request) {
+  std::vector<std::int32_t> ids;
+  for (Tokens i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>((i * 7919 + request * 131) % vocab));
+  return ids;
+}
+
+CardFacts card_facts() {
+  const cuda::Card card = cuda::bench_card();
+  return {card.name, card.memory, usable_memory(), std::max(1, usable_cores() - 1)};
+}
+
+// One greedy run of a prompt of made-up ids, with the logits of every new token.
+template <class Make>
+GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset, const Make& make) {
+  GreedyRun run;
+  TokenFeed feed;
+  feed.prompts.push_back(made_up_ids(kTokensPrompt, shape.vocab, 0));
+  feed.on_logits = [&run](RequestId, Tokens, std::span<const float> logits) {
+    run.logits.emplace_back(logits.begin(), logits.end());
+  };
+  const WorkloadShape workload{1, kTokensPrompt, kTokensNew, false};
+  const Params params = bench_params(preset.composition, {{"device_kv_tokens", 128}});
+  Policy policy(preset.composition, {machine, shape, KvDtype::f16, params}, workload);
+  check_fits(machine, policy.memory_plan());
+  const std::unique_ptr<RealExecutor> executor = make(policy.memory_plan(), feed);
+  Driver(machine, shape, workload, policy, *executor).run();
+  const auto& tokens = executor->tokens(RequestId(0));
+  run.tokens.assign(tokens.begin() + kTokensPrompt, tokens.end());
+  return run;
+}
+
+}  // namespace
+
+BenchRuns::BenchRuns(std::string folder, std::string model)
+    : folder_(std::move(folder)), model_(std::move(model)) {}
+
+const Platform& BenchRuns::platform() {
+  if (platform_) return *platform_;
+  const std::string path = (fs::path(folder_) / "card.yaml").string();
+  const PlatformDescription card =
+      card_platform(card_facts(), stored_results(bench_stages({folder_, model_}), folder_));
+  write_whole(path, platform_yaml(card, "Written by `hybridgen bench-machine` from its micro-benchmarks."));
+  platform_ = std::make_shared<const Platform>(load_platform(path));
+  return *platform_;
+}
+
+std::shared_ptr<const HostModel> BenchRuns::dummy_model() {
+  if (dummy_) return dummy_;
+  auto model = std::make_shared<HostModel>();
+  auto memory = std::make_shared<TierMemory>("made-up weights");
+  model->shape = read_model_yaml(kLlama8bYaml, "llama-3.1-8b.yaml");
+  model->weights = dummy_weights(model->shape, 1, [&](Bytes bytes) { return memory->allocate(bytes); });
+  model->memory = memory;
+  dummy_ = model;
+  return dummy_;
+}
+
+std::vector<Measurement> BenchRuns::decode(Tokens context) {
+  const Machine& machine = platform().machine;
+  const std::shared_ptr<const HostModel> model = dummy_model();
+  std::vector<Measurement> figures;
+  for (const PresetEntry& preset : preset_registry()) {
+    DecodeBench bench;
+    bench.composition = preset.composition;
+    bench.params = bench_params(preset.composition);
+    bench.context = context;
+    try {
+      const auto measured = measure_decode(
+          machine, model->shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens) {
+            CudaOptions options;
+            options.most_query_tokens = 1;
+            options.random_kv = true;
+            return std::make_unique<CudaExecutor>(machine, model, plan, std::move(feed), new_tokens, options);
+          });
+      figures.insert(figures.end(), measured.begin(), measured.end());
+    } catch (const UserError& error) {
+      // Too large for this machine, or a part that this executor does not play: said, and the next one goes on.
+      figures.push_back({preset.name, std::to_string(context) + " tokens: " + error.what(), "not possible here",
+                         "1", 1, 0, std::nullopt});
+    }
+  }
+  return figures;
+}
+
+std::vector<Measurement> BenchRuns::recorded() {
+  const Platform& card = platform();
+  const std::shared_ptr<const HostModel> model = dummy_model();
+  std::vector<Measurement> figures;
+  for (const RecordedCase& each : recorded_cases(model->shape.name)) {
+    Experiment experiment = each.experiment;
+    experiment.platform = card.machine.name();
+    const std::string folder = (fs::path(folder_) / "recorded" / each.name).string();
+    if (fs::exists(folder)) continue;
+    fs::create_directories(fs::path(folder).parent_path());
+    ResultHeader header;
+    header.executor = "cuda";
+    header.outcome_source = "kernels";
+    header.notes = {"made-up weights and prompt: a timing, not a text"};
+    std::vector<Timeline> timelines;
+    for (int repeat = 0; repeat < experiment.repeat; ++repeat) {
+      TokenFeed feed;
+      for (int i = 0; i < experiment.batch; ++i)
+        feed.prompts.push_back(made_up_ids(experiment.prompt_tokens, model->shape.vocab, i));
+      const WorkloadShape workload = experiment.workload();
+      Policy policy(experiment.composition, {card.machine, model->shape, experiment.kv_dtype, experiment.params},
+                    workload);
+      check_fits(card.machine, policy.memory_plan());
+      CudaExecutor executor(card.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
+      timelines.push_back(Driver(card.machine, model->shape, workload, policy, executor).run());
+      header.repeats.push_back(metrics_of(timelines.back()));
+      for (const std::string& warning : executor.warnings()) header.notes.push_back(warning);
+    }
+    const std::size_t kept = median_run(header.repeats);
+    write_result(folder, false, experiment, card, header, timelines[kept]);
+    fs::remove(fs::path(folder) / "trace.json");  // drawn from ops.csv again; most of the folder's size
+    figures.push_back({each.name, experiment.composition.preset, "TPOT", "ms", header.repeats[kept].tpot_mean_ms,
+                       0, std::nullopt});
+  }
+  return figures;
+}
+
+std::vector<Measurement> BenchRuns::tokens() const {
+  const ModelFiles files = find_model(model_);
+  if (files.folder.empty())
+    throw NotAvailable("there are no weights of " + model_ + " here; --model takes a folder that has them");
+  const std::shared_ptr<const HostModel> model = load_host_model(files);
+  const LocalLanes lanes{std::max(1, usable_cores() / 2), std::max(1, usable_cores() - usable_cores() / 2)};
+  const Machine local = bare_local_machine(lanes, usable_memory());
+  // Rates do not enter: a card as it is, before anything was measured on it.
+  const CardFacts facts = card_facts();
+  const Machine card = cuda::bare_card_machine(facts.card_memory, facts.host_memory, facts.host_threads);
+  std::vector<Measurement> figures;
+  for (const PresetEntry& preset : preset_registry()) {
+    const GreedyRun host = greedy(local, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
+      return std::make_unique<HostExecutor>(local, model, plan, feed, kTokensNew);
+    });
+    const GreedyRun gpu = greedy(card, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
+      return std::make_unique<CudaExecutor>(card, model, plan, feed, kTokensNew);
+    });
+    const std::string condition = model->shape.name + ", " + std::to_string(kTokensNew) + " tokens behind " +
+                                  std::to_string(kTokensPrompt);
+    for (Measurement& figure : token_agreement(preset.name, condition, host, gpu, kMostGap))
+      figures.push_back(std::move(figure));
+  }
+  return figures;
+}
+
+}  // namespace hybridgen::cli

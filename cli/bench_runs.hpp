@@ -1,0 +1,39 @@
+// Runs of whole policies on the card, for bench-machine: decode at long contexts, whole runs that are recorded,
+// tokens of a real model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/machine/measurement.hpp"
+#include "core/machine/model_shape.hpp"
+#include "formats/platform.hpp"
+#include "runtime/host/host_model.hpp"
+
+namespace hybridgen::cli {
+
+class BenchRuns {
+ public:
+  // folder: of the results; model: a name or a folder with weights.
+  BenchRuns(std::string folder, std::string model);
+
+  // Every preset on made-up weights of Llama-3.1-8B's shape. One that does not fit says so in a figure.
+  std::vector<Measurement> decode(Tokens context);
+  // Each case's result folder under FOLDER/recorded; a folder that is there is kept.
+  std::vector<Measurement> recorded();
+  // Every preset, greedy, against the host executor. NotAvailable without the model's weights.
+  std::vector<Measurement> tokens() const;
+
+ private:
+  // The card as a platform, from the stages before; its file is FOLDER/card.yaml.
+  const Platform& platform();
+  std::shared_ptr<const HostModel> dummy_model();
+
+  std::string folder_;
+  std::string model_;
+  std::shared_ptr<const Platform> platform_;
+  std::shared_ptr<const HostModel> dummy_;
+};
+
+}  // namespace hybridgen::cli
