@@ -87,7 +87,7 @@ std::vector<PlatformDescription::Kernel> card_kernels(const Figures& figures, do
     kernels.back().compute_GFLOPs = multiply.value * 1000;
     kernels.back().source += "; compute: " + multiply.source;
   }
-  add(OpKind::prefill_attend, figures.at("kernels", "prefill_attend", "", "arithmetic rate"), true);
+  add(OpKind::prefill_attend, figures.at("kernels", "prefill_tensor", "", "arithmetic rate"), true);
   return kernels;
 }
 

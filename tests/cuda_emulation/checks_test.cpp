@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <set>
 
 #include "runtime/cuda/bench/kernel_checks.hpp"
@@ -19,11 +20,16 @@ std::vector<Case> cases() {
   std::vector<Case> list;
   for (const KernelCheck& check : kernel_checks()) {
     for (const CheckShape& shape : check_shapes(400, 1)) {
+      if (!check.takes(shape)) continue;
       list.push_back({check, shape});
       if (!check.by_heads) break;
     }
   }
   return list;
+}
+
+void PrintTo(const Case& each, std::ostream* out) {
+  *out << each.check.what << ", " << text_of(each.shape);
 }
 
 class CudaKernel : public testing::TestWithParam<Case> {};
@@ -53,6 +59,9 @@ TEST(RunChecks, EveryCheckOverEveryShape_givesAFigureWithItsBound) {
   for (const CheckShape& shape : shapes) seeds.insert(shape.seed);
   EXPECT_EQ(seeds.size(), shapes.size());
   EXPECT_EQ(run_checks({once}, shapes).size(), 2U);
+  KernelCheck half = by_heads;
+  half.only = kernels::KvType::f32;
+  EXPECT_EQ(run_checks({half}, shapes).size(), 24U);
   const std::vector<Measurement> figures = run_checks({by_heads}, shapes);
   ASSERT_EQ(figures.size(), 48U);
   EXPECT_EQ(figures[0].subject, "attend");

@@ -91,6 +91,8 @@ inline float uint_as_float(unsigned bits) {
 #define __uint_as_float uint_as_float
 using std::min;
 
+#define __syncwarp() static_cast<void>(hybridgen::simt::exchange(nullptr, 0))
+
 // Matrix fragments: lane l holds elements l * n .. l * n + n - 1 in row order; real hardware deals them
 // otherwise, and kernels may not care.
 namespace nvcuda::wmma {
@@ -105,9 +107,20 @@ struct tf32 {};
 }  // namespace precision
 enum layout_t { mem_row_major };
 
-template <class Use, int kM, int kN, int kK, class T, class Layout = void>
+inline float as_float(float x) {
+  return x;
+}
+inline float as_float(__half x) {
+  return __half2float(x);
+}
+
+template <class Use, int kM, int kN, int kK, class T, class Layout = row_major>
 struct fragment {
-  static constexpr int num_elements = std::is_same_v<Use, accumulator> ? 8 : 4;
+  static constexpr unsigned kRows = std::is_same_v<Use, matrix_b> ? kK : kM;
+  static constexpr unsigned kCols = std::is_same_v<Use, matrix_a> ? kK : kN;
+  static constexpr unsigned kDepth = kK;
+  static constexpr bool kByColumns = std::is_same_v<Layout, col_major>;
+  static constexpr int num_elements = kRows * kCols / 32;
   float x[num_elements];
 };
 
@@ -120,35 +133,52 @@ void fill_fragment(Fragment& to, float value) {
   std::fill_n(to.x, Fragment::num_elements, value);
 }
 
-// a[16][8] row-major, or b[8][16] column-major: in memory the same.
-template <class Fragment>
-void load_matrix_sync(Fragment& to, const float* from, unsigned stride) {
+template <class Fragment, class T>
+void load_matrix_sync(Fragment& to, const T* from, unsigned stride) {
   hybridgen::simt::check_aligned(from, 32);
-  for (unsigned e = 0; e < 4; ++e) to.x[e] = from[(lane() * 4 + e) / 8 * stride + (lane() * 4 + e) % 8];
+  for (unsigned e = 0; e < Fragment::num_elements; ++e) {
+    const unsigned i = lane() * Fragment::num_elements + e;
+    const unsigned row = i / Fragment::kCols;
+    const unsigned column = i % Fragment::kCols;
+    to.x[e] = as_float(Fragment::kByColumns ? from[column * stride + row] : from[row * stride + column]);
+  }
+}
+
+template <class Fragment>
+void load_matrix_sync(Fragment& to, const float* from, unsigned stride, layout_t) {
+  load_matrix_sync(to, from, stride);
 }
 
 template <class Fragment>
 void store_matrix_sync(float* to, const Fragment& from, unsigned stride, layout_t) {
   hybridgen::simt::check_aligned(to, 32);
-  for (unsigned e = 0; e < 8; ++e) to[(lane() * 8 + e) / 16 * stride + (lane() * 8 + e) % 16] = from.x[e];
+  for (unsigned e = 0; e < Fragment::num_elements; ++e) {
+    const unsigned i = lane() * Fragment::num_elements + e;
+    to[i / Fragment::kCols * stride + i % Fragment::kCols] = from.x[e];
+  }
 }
 
 template <class A, class B, class C>
 void mma_sync(C& to, const A& a, const B& b, const C& c) {
-  float mine[8];
-  std::copy_n(a.x, 4, mine);
-  std::copy_n(b.x, 4, mine + 4);
+  float mine[A::num_elements + B::num_elements];
+  static_assert(sizeof mine <= hybridgen::simt::kSlotBytes);
+  std::copy_n(a.x, A::num_elements, mine);
+  std::copy_n(b.x, B::num_elements, mine + A::num_elements);
   const std::byte* slots = hybridgen::simt::exchange(mine, sizeof mine);
-  const auto element = [&](unsigned i, unsigned offset) {
+  const auto element = [&](unsigned i, unsigned per_lane, unsigned offset) {
     float x;
-    std::memcpy(&x, slots + i / 4 * hybridgen::simt::kSlotBytes + (offset + i % 4) * sizeof(float), sizeof x);
+    std::memcpy(&x,
+                slots + i / per_lane * hybridgen::simt::kSlotBytes + (offset + i % per_lane) * sizeof(float),
+                sizeof x);
     return x;
   };
-  for (unsigned e = 0; e < 8; ++e) {
-    const unsigned row = (lane() * 8 + e) / 16;
-    const unsigned column = (lane() * 8 + e) % 16;
+  for (unsigned e = 0; e < C::num_elements; ++e) {
+    const unsigned i = lane() * C::num_elements + e;
     float sum = c.x[e];
-    for (unsigned k = 0; k < 8; ++k) sum += element(row * 8 + k, 0) * element(column * 8 + k, 4);
+    for (unsigned k = 0; k < A::kDepth; ++k) {
+      sum += element(i / C::kCols * A::kCols + k, A::num_elements, 0) *
+             element(k * B::kCols + i % C::kCols, B::num_elements, A::num_elements);
+    }
     to.x[e] = sum;
   }
 }

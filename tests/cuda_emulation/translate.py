@@ -49,6 +49,8 @@ def translate(text):
         call = f"{text[start:at]}{text[opening : closing + 1]}"
         text = f"{text[:start]}hybridgen::simt::run({grid}, {block}, [=] {{ {call}; }}){text[closing + 1 :]}"
     text = text.replace("#include <mma.h>\n", "")
+    # Blocks run one after the other: dynamic shared memory is one array, as large as any card's.
+    text = re.sub(r"extern __shared__ (.*?)\[\];", r"__shared__ \1[227 * 1024];", text)
     load = r'asm volatile\("ld\.volatile\.global\.v4\.u32.*?"memory"\);'
     return re.sub(load, "data = *reinterpret_cast<const uint4*>(address);", text, flags=re.S)
 

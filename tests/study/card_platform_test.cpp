@@ -36,7 +36,7 @@ std::vector<BenchResult> results() {
   for (const char* matrix : {"qkv", "attention_out", "gate_up", "down", "lm_head"})
     add(list[0], "gemv", std::string(matrix) + " 1x1", "rate", rate += 10);
   add(list[0], "gemm", "qkv", "arithmetic rate", 80);
-  add(list[0], "prefill_attend", "4096", "arithmetic rate", 200);
+  add(list[0], "prefill_tensor", "4096", "arithmetic rate", 200);
   list[1].stage = "copies";
   for (const char* by : {"copy engine", "kernel over mapped memory"}) {
     const double less = by[0] == 'k' ? 5 : 0;

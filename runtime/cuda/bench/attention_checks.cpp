@@ -115,7 +115,7 @@ CheckError check_joint_attend(const CheckShape& shape) {
 CheckError check_prefill(const CheckShape& shape) {
   AttentionCase c(shape);
   OpParams& op = c.op[0];
-  op.query_tokens = std::min<std::int64_t>(op.tokens, 150);
+  op.query_tokens = std::min<std::int64_t>(op.tokens, 90);
   op.first_position = op.context - op.query_tokens;
   const std::int64_t stride = c.heads.query_heads * c.dim() + 8;
   const Array<float> q = c.data.floats(op.query_tokens * stride);
@@ -142,7 +142,8 @@ std::vector<KernelCheck> attention_checks() {
       {"attend", "newest rows of a ring", kFp32Bound, true, check_attend},
       {"device_logits", "newest rows of a ring", kFp32Bound, true, check_device_logits},
       {"joint_attend", "device and packed rows", kFp32Bound, true, check_joint_attend},
-      {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill},
+      {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f32},
+      {"prefill_tensor", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f16},
   };
 }
 

@@ -34,6 +34,7 @@ std::vector<Measurement> run_checks(const std::vector<KernelCheck>& checks,
   std::vector<Measurement> figures;
   for (const KernelCheck& check : checks) {
     for (const CheckShape& shape : shapes) {
+      if (!check.takes(shape)) continue;
       const CheckError error = check.run(shape);
       const std::string condition = std::string(check.what) + ", " + text_of(shape) + ", seed " +
                                     std::to_string(shape.seed) + ", up to " +

@@ -32,6 +32,9 @@ struct KernelCheck {
   double bound;        // of both errors
   bool by_heads;       // false: the head shape does not enter, one shape is enough
   CheckError (*run)(const CheckShape& shape);
+  std::optional<kernels::KvType> only = std::nullopt;  // the one type of KV that the kernel takes
+
+  bool takes(const CheckShape& shape) const { return !only || *only == shape.kv_type; }
 };
 
 // All but flags: see flag_checks.hpp.

@@ -178,7 +178,7 @@ class SpeedCases {
     const OpParams* op = params(tokens, tokens, tokens);
     const double flops =
         2.0 * static_cast<double>(tokens * tokens) * kHeads.query_heads * kHeads.head_dim;  // half is masked
-    add("prefill_attend", std::to_string(tokens) + " tokens from the first on", flops, true, 1,
+    add("prefill_tensor", std::to_string(tokens) + " tokens from the first on", flops, true, 1,
         [=, this](int) {
           prefill_attend({op, store(0, tokens), kHeads, KvType::f16, q_,
                           static_cast<std::int64_t>(kHeads.query_heads) * kHeads.head_dim, 0.1F, out_},
