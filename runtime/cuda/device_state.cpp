@@ -7,6 +7,7 @@
 #include "core/base/check.hpp"
 #include "runtime/cuda/logic/split.hpp"
 #include "runtime/cuda/mapped_flag.hpp"
+#include "runtime/kernels/rope.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -67,6 +68,10 @@ void DeviceState::take_activations(const ModelShape& shape, std::size_t requests
   qkv = device_.array<float>(most_tokens * qkv_width);
   attended = device_.array<float>(most_tokens * shape.q_width());
   gate_up = device_.array<float>(most_tokens * 2 * shape.ffn);
+  const std::vector<double> turns =
+      kernels::rope_frequencies(shape.head_dim, shape.rope_theta, shape.blocks.rope_scaling);
+  frequencies = device_.array<double>(shape.head_dim / 2);
+  upload<double>(frequencies, turns);
   cosine = device_.array<float>(most_tokens * shape.head_dim / 2);
   sine = device_.array<float>(most_tokens * shape.head_dim / 2);
   logits = device_.array<float>(static_cast<std::int64_t>(requests) * shape.vocab);

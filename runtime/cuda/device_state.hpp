@@ -36,6 +36,7 @@ class DeviceState {
 
   // Of the card; layouts as in runtime/host/activations.hpp.
   float *hidden = nullptr, *normed = nullptr, *qkv = nullptr, *attended = nullptr, *gate_up = nullptr;
+  double* frequencies = nullptr;  // [head_dim / 2]: radians per position
   float *cosine = nullptr, *sine = nullptr, *logits = nullptr;
   std::int32_t* tokens = nullptr;  // [request][token_stride]
   std::int64_t token_stride = 0;

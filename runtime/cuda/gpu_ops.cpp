@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "runtime/cuda/kernels/activate.cuh"
 #include "runtime/cuda/kernels/argmax.cuh"
 #include "runtime/cuda/kernels/attend.cuh"
 #include "runtime/cuda/kernels/copy_rows.cuh"
@@ -12,10 +13,9 @@
 #include "runtime/cuda/kernels/gemm.cuh"
 #include "runtime/cuda/kernels/gemv.cuh"
 #include "runtime/cuda/kernels/joint_attend.cuh"
+#include "runtime/cuda/kernels/norm.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
-#include "runtime/cuda/kernels/rms_norm.cuh"
 #include "runtime/cuda/kernels/rope_store.cuh"
-#include "runtime/cuda/kernels/swiglu.cuh"
 
 namespace hybridgen::cuda {
 namespace {
@@ -115,14 +115,14 @@ KvStore GpuOps::host_store(const Op& op) const {
 
 void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
   embed({state_.params.step, state_.params.rows, state_.tokens, state_.token_stride, weights_.embedding,
-         shape_.hidden, shape_.head_dim, shape_.rope_theta, state_.hidden, state_.cosine, state_.sine},
+         shape_.hidden, shape_.head_dim, state_.frequencies, nullptr, 0, state_.hidden, state_.cosine, state_.sine},
         tokens, stream);
 }
 
 void GpuOps::norm(const float* weight, Tokens tokens, cudaStream_t stream) const {
-  rms_norm(
-      {state_.hidden, weight, state_.normed, shape_.hidden, static_cast<float>(shape_.norm_eps), nullptr},
-      tokens, stream);
+  cuda::norm({state_.hidden, weight, nullptr, state_.normed, shape_.hidden,
+              static_cast<float>(shape_.norm_eps), nullptr},
+             tokens, stream);
 }
 
 void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const {
@@ -166,9 +166,9 @@ void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
 
 void GpuOps::lm_head(const Step& step, cudaStream_t stream) const {
   const auto rows = static_cast<Tokens>(step.batch.size());
-  rms_norm({state_.hidden, weights_.final_norm.weight, state_.normed, shape_.hidden,
-            static_cast<float>(shape_.norm_eps), state_.params.rows},
-           rows, stream);
+  cuda::norm({state_.hidden, weights_.final_norm.weight, nullptr, state_.normed, shape_.hidden,
+              static_cast<float>(shape_.norm_eps), state_.params.rows},
+             rows, stream);
   multiply({weights_.output, shape_.vocab, shape_.hidden, state_.normed, shape_.hidden, state_.logits,
             shape_.vocab, nullptr},
            rows, stream);

@@ -255,7 +255,7 @@ TEST(CudaSmallOps, Rotate_everyPair_equalsTheHostsRope) {
   kernels::rope_angles(131'071, kernels::rope_frequencies(kDim, 500'000.0), cosine.data(), sine.data());
   kernels::rope(expected.data(), 1, kDim, cosine.data(), sine.data());
   for (int i = 0; i < kDim / 2; ++i) {
-    const double angle = rope_angle(131'071, i, kDim, 500'000.0);
+    const double angle = 131'071 * std::pow(500'000.0, -2.0 * i / kDim);
     const auto at = static_cast<std::size_t>(i);
     const RopePair turned = rotate({x[at], x[at + kDim / 2]}, static_cast<float>(std::cos(angle)),
                                    static_cast<float>(std::sin(angle)));

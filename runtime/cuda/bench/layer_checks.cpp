@@ -4,13 +4,13 @@
 
 #include "runtime/cuda/bench/check_data.hpp"
 #include "runtime/cuda/bench/kernel_checks.hpp"
+#include "runtime/cuda/kernels/activate.cuh"
 #include "runtime/cuda/kernels/argmax.cuh"
 #include "runtime/cuda/kernels/embed.cuh"
 #include "runtime/cuda/kernels/gemm.cuh"
 #include "runtime/cuda/kernels/gemv.cuh"
-#include "runtime/cuda/kernels/rms_norm.cuh"
+#include "runtime/cuda/kernels/norm.cuh"
 #include "runtime/cuda/kernels/rope_store.cuh"
-#include "runtime/cuda/kernels/swiglu.cuh"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/gemv.hpp"
 #include "runtime/kernels/rope.hpp"
@@ -45,9 +45,12 @@ CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Mu
     const Array<float> x = data.floats(tokens * x_stride, 1 / std::sqrt(static_cast<float>(cols)));
     const Array<float> y = data.floats(tokens * y_stride);
     const std::vector<float> before(y.get(), y.get() + tokens * y_stride);
+    const Array<float> bias = data.floats(rows);
     const bool residual = round % 2 == 0;
+    const bool biased = round % 3 == 0;
     const auto* halves = reinterpret_cast<const Half*>(w.get());
-    multiply(MatrixArgs{halves, rows, cols, x.get(), x_stride, y.get(), y_stride, residual ? y.get() : nullptr},
+    multiply(MatrixArgs{halves, rows, cols, x.get(), x_stride, y.get(), y_stride,
+                        residual ? y.get() : nullptr, biased ? bias.get() : nullptr},
              tokens);
     finish();
     std::vector<float> expected(at(rows));
@@ -56,6 +59,7 @@ CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Mu
       for (std::int64_t r = 0; r < y_stride; ++r) {
         const float old = before[at(t * y_stride + r)];
         double sum = residual || r >= rows ? old : 0;
+        if (r < rows && biased) sum += bias[r];
         if (r < rows) host.add(y[t * y_stride + r], sum + expected[at(r)]);
         for (int c = 0; c < cols && r < rows; ++c)
           sum += static_cast<double>(x[t * x_stride + c]) * w.at(r * cols + c);
@@ -93,45 +97,51 @@ struct TwoRows {
   Array<RowParams> rows{2};
 };
 
+// Rotary positions on one half of the shapes, a learned table on the other.
 CheckError check_embed(const CheckShape& shape) {
   constexpr int kHidden = 72;
   constexpr std::int64_t kStride = 30;
-  constexpr double kTheta = 10000;
+  constexpr int kOffset = 2;
   Data data(shape.seed);
   const TwoRows two;
+  const bool learned = shape.seed % 2 == 0;
   const int half = shape.head_dim / 2;
   const Rows embedding = data.rows(KvType::f16, 100 * kHidden);
+  const Rows table = data.rows(KvType::f16, 40 * kHidden);
   const Array<std::int32_t> tokens(3 * kStride);
   for (int i = 0; i < 3 * kStride; ++i) tokens[i] = data.between(0, 99);
+  const Array<double> frequencies(half);
+  const std::vector<double> turns = kernels::rope_frequencies(shape.head_dim, 10000);
+  for (int i = 0; i < half; ++i) frequencies[i] = turns[at(i)];
   const Array<float> out(TwoRows::kTokens * kHidden);
   const Array<float> cosine(TwoRows::kTokens * half);
   const Array<float> sine(TwoRows::kTokens * half);
   embed({two.step.get(), two.rows.get(), tokens.get(), kStride,
-         reinterpret_cast<const Half*>(embedding.get()), kHidden, shape.head_dim, kTheta, out.get(),
-         cosine.get(), sine.get()},
+         reinterpret_cast<const Half*>(embedding.get()), kHidden, shape.head_dim,
+         learned ? nullptr : frequencies.get(), learned ? reinterpret_cast<const Half*>(table.get()) : nullptr,
+         kOffset, out.get(), cosine.get(), sine.get()},
         TwoRows::kTokens, nullptr);
   finish();
   Worst fp64;
-  Worst host;
-  std::vector<float> c(at(half));
-  std::vector<float> s(at(half));
   for (std::int64_t query = 0; query < TwoRows::kTokens; ++query) {
-    const std::int64_t token = tokens[two.request(query) * kStride + two.position(query)];
-    for (int i = 0; i < kHidden; ++i) fp64.add(out[query * kHidden + i], embedding.at(token * kHidden + i));
-    kernels::rope_angles(two.position(query), shape.head_dim, kTheta, c.data(), s.data());
+    const std::int64_t position = two.position(query);
+    const std::int64_t token = tokens[two.request(query) * kStride + position];
+    for (int i = 0; i < kHidden; ++i) {
+      double wanted = embedding.at(token * kHidden + i);
+      if (learned) wanted += table.at((position + kOffset) * kHidden + i);
+      fp64.add(out[query * kHidden + i], wanted);
+    }
     for (int i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(two.position(query)) *
-                           std::pow(kTheta, -2.0 * i / static_cast<double>(shape.head_dim));
-      fp64.add(cosine[query * half + i], std::cos(angle));
-      fp64.add(sine[query * half + i], std::sin(angle));
-      host.add(cosine[query * half + i], c[at(i)]);
-      host.add(sine[query * half + i], s[at(i)]);
+      const double angle = static_cast<double>(position) * frequencies[i];
+      fp64.add(cosine[query * half + i], learned ? 0 : std::cos(angle));
+      fp64.add(sine[query * half + i], learned ? 0 : std::sin(angle));
     }
   }
-  return {fp64.value(), host.value()};
+  return {fp64.value(), std::nullopt};
 }
 
-// The error of what is stored in fp16 counts for less, so that one bound serves both types.
+// Heads that are normed, heads that are not turned: by the seed. The error of what is stored in fp16 counts for
+// less, so that one bound serves both types.
 CheckError check_rope_store(const CheckShape& shape) {
   constexpr std::int64_t kSlots = 7;  // both requests' positions wrap
   Data data(shape.seed);
@@ -151,15 +161,25 @@ CheckError check_rope_store(const CheckShape& shape) {
     v.emplace_back(shape.kv_type, 2 * kSlots * dim);
     stores[i] = {k.back().get(), v.back().get(), kSlots};
   }
-  rope_store({two.step.get(), two.rows.get(), stores.get(), heads, shape.kv_type, qkv.get(), cosine.get(),
-              sine.get()},
+  const Array<float> norms = data.floats(2 * dim);
+  const bool normed = shape.seed % 3 == 0;
+  const bool turned_by_angle = shape.seed % 5 != 0;
+  rope_store({two.step.get(), two.rows.get(), stores.get(), heads, shape.kv_type, qkv.get(),
+              turned_by_angle ? cosine.get() : nullptr, sine.get(), normed ? norms.get() : nullptr,
+              norms.get() + dim, 1e-6F},
              TwoRows::kTokens, nullptr);
   finish();
   Worst turned;
   Worst stored;
   for (std::int64_t query = 0; query < TwoRows::kTokens; ++query) {
     float* row = expected.data() + query * width;
-    kernels::rope(row, heads.query_heads + 2, dim, cosine.get() + query * dim / 2, sine.get() + query * dim / 2);
+    for (int head = 0; normed && head < heads.query_heads + 2; ++head) {
+      const float* weight = norms.get() + (head < heads.query_heads ? 0 : dim);
+      kernels::rms_norm(row + head * dim, weight, row + head * dim, dim, 1e-6F);
+    }
+    if (turned_by_angle)
+      kernels::rope(row, heads.query_heads + 2, dim, cosine.get() + query * dim / 2,
+                    sine.get() + query * dim / 2);
     for (int i = 0; i < heads.query_heads * dim; ++i) turned.add(qkv[query * width + i], row[i]);
     for (int i = 0; i < 2 * dim; ++i) {
       const std::int64_t to = (i / dim * kSlots + two.position(query) % kSlots) * dim + i % dim;
@@ -171,38 +191,46 @@ CheckError check_rope_store(const CheckShape& shape) {
   return {std::max(turned.value(), stored.value() * weight), std::nullopt};
 }
 
-CheckError check_rms_norm(const CheckShape& shape) {
+CheckError check_norm(const CheckShape& shape) {
   constexpr int kHidden = 600;
   constexpr float kEps = 1e-5F;
   Data data(shape.seed);
   const TwoRows two;
   const Array<float> x = data.floats(TwoRows::kTokens * kHidden);
+  for (int i = 0; i < TwoRows::kTokens * kHidden; ++i) x[i] += 0.7F;  // a mean that counts
   const Array<float> weight = data.floats(kHidden);
+  const Array<float> bias = data.floats(kHidden);
   const Array<float> y(TwoRows::kTokens * kHidden);
   Worst fp64;
   Worst host;
   std::vector<float> expected(kHidden);
-  for (const bool last : {false, true}) {
-    const std::int64_t blocks = last ? 2 : TwoRows::kTokens;
-    rms_norm({x.get(), weight.get(), y.get(), kHidden, kEps, last ? two.rows.get() : nullptr}, blocks, nullptr);
-    finish();
-    for (std::int64_t i = 0; i < blocks; ++i) {
-      const std::int64_t token = last ? two.rows[i].first_query + two.rows[i].query_tokens - 1 : i;
-      const float* from = x.get() + token * kHidden;
-      kernels::rms_norm(from, weight.get(), expected.data(), kHidden, kEps);
-      double sum = 0;
-      for (int d = 0; d < kHidden; ++d) sum += static_cast<double>(from[d]) * from[d];
-      const double factor = 1 / std::sqrt(sum / kHidden + kEps);
-      for (int d = 0; d < kHidden; ++d) {
-        fp64.add(y[i * kHidden + d], from[d] * factor * weight[d]);
-        host.add(y[i * kHidden + d], expected[at(d)]);
+  for (const bool layer : {false, true}) {
+    for (const bool last : {false, true}) {
+      const std::int64_t blocks = last ? 2 : TwoRows::kTokens;
+      norm({x.get(), weight.get(), layer ? bias.get() : nullptr, y.get(), kHidden, kEps,
+            last ? two.rows.get() : nullptr},
+           blocks, nullptr);
+      finish();
+      for (std::int64_t i = 0; i < blocks; ++i) {
+        const std::int64_t token = last ? two.rows[i].first_query + two.rows[i].query_tokens - 1 : i;
+        const float* from = x.get() + token * kHidden;
+        double mean = 0;
+        for (int d = 0; layer && d < kHidden; ++d) mean += static_cast<double>(from[d]) / kHidden;
+        double squares = 0;
+        for (int d = 0; d < kHidden; ++d) squares += (from[d] - mean) * (from[d] - mean);
+        const double factor = 1 / std::sqrt(squares / kHidden + kEps);
+        for (int d = 0; d < kHidden; ++d)
+          fp64.add(y[i * kHidden + d], (from[d] - mean) * factor * weight[d] + (layer ? bias[d] : 0));
+        if (layer) continue;
+        kernels::rms_norm(from, weight.get(), expected.data(), kHidden, kEps);
+        for (int d = 0; d < kHidden; ++d) host.add(y[i * kHidden + d], expected[at(d)]);
       }
     }
   }
   return {fp64.value(), host.value()};
 }
 
-CheckError check_swiglu(const CheckShape& shape) {
+CheckError check_activate(const CheckShape& shape) {
   constexpr int kFfn = 300;
   Data data(shape.seed);
   const Array<float> gate_up = data.floats(3 * 2 * kFfn);
@@ -222,6 +250,11 @@ CheckError check_swiglu(const CheckShape& shape) {
       fp64.add(gate_up[t * 2 * kFfn + kFfn + i], gate[kFfn + i]);  // up stays as it is
     }
   }
+  const Array<float> x = data.floats(3 * kFfn);
+  const std::vector<float> given(x.get(), x.get() + 3 * kFfn);
+  relu(x.get(), kFfn, 3, nullptr);
+  finish();
+  for (int i = 0; i < 3 * kFfn; ++i) fp64.add(x[i], std::max(given[at(i)], 0.0F));
   return {fp64.value(), host.value()};
 }
 
@@ -258,10 +291,10 @@ std::vector<KernelCheck> layer_checks() {
   return {
       {"gemv", "one to four tokens", kFp32Bound, false, check_gemv},
       {"gemm", "up to a hundred tokens", kTf32Bound, false, check_gemm},
-      {"embed", "two requests of three", kAngleBound, true, check_embed},
-      {"rope_store", "two requests of three", kElementBound, true, check_rope_store},
-      {"rms_norm", "every token, and the last of each row", kFp32Bound, false, check_rms_norm},
-      {"swiglu", "several tokens", kElementBound, false, check_swiglu},
+      {"embed", "two requests of three, rotary or learned positions", kAngleBound, true, check_embed},
+      {"rope_store", "two requests of three, heads normed and turned or not", kElementBound, true, check_rope_store},
+      {"norm", "with a bias and without, every token and the last of each row", kFp32Bound, false, check_norm},
+      {"activate", "swiglu and relu of several tokens", kElementBound, false, check_activate},
       {"argmax", "ties and forced tokens", 0, false, check_argmax},
   };
 }

@@ -1,7 +1,6 @@
 #include "runtime/cuda/kernels/embed.cuh"
 
 #include "runtime/cuda/kernels/device.cuh"
-#include "runtime/cuda/logic/small_ops.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -19,13 +18,19 @@ __global__ void embed_kernel(EmbedArgs args) {
   const auto* from =
       reinterpret_cast<const __half*>(args.embedding) + static_cast<std::int64_t>(token) * args.hidden;
   for (int i = threadIdx.x; i < args.hidden; i += kThreads) {
-    args.out[query * args.hidden + i] = __half2float(from[i]);
+    float x = __half2float(from[i]);
+    if (args.positions != nullptr) {
+      const auto* table = reinterpret_cast<const __half*>(args.positions);
+      x += __half2float(table[(position + args.position_offset) * args.hidden + i]);
+    }
+    args.out[query * args.hidden + i] = x;
   }
+  if (args.frequencies == nullptr) return;
   const int half = args.head_dim / 2;
   for (int i = threadIdx.x; i < half; i += kThreads) {
     double sine = 0;
     double cosine = 0;
-    sincos(rope_angle(position, i, args.head_dim, args.rope_theta), &sine, &cosine);
+    sincos(static_cast<double>(position) * args.frequencies[i], &sine, &cosine);
     args.cosine[query * half + i] = static_cast<float>(cosine);
     args.sine[query * half + i] = static_cast<float>(sine);
   }

@@ -1,4 +1,5 @@
-// Token ids to hidden states, and the rotary angles of every query token, once per step.
+// Token ids to hidden states, and the position of every query token, once per step: the angles by which every
+// layer turns q and k, or a row of a learned table that joins the embedding.
 #pragma once
 
 #include "runtime/cuda/kernels/launch.cuh"
@@ -13,7 +14,9 @@ struct EmbedArgs {
   const Half* embedding = nullptr;  // [vocab][hidden]
   int hidden = 0;
   int head_dim = 0;
-  double rope_theta = 0;
+  const double* frequencies = nullptr;  // [head_dim / 2], radians per position; null: nothing is turned
+  const Half* positions = nullptr;      // [row][hidden], a learned table; null: there is none
+  int position_offset = 0;              // position p has row p + offset
   float* out = nullptr;     // [query token][hidden]
   float* cosine = nullptr;  // [query token][head_dim / 2]
   float* sine = nullptr;

@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(MatrixArgs args, std::in
     const int r = i % kTile;
     if (token + t >= tokens || row + r >= args.rows) continue;
     const std::int64_t at = (token + t) * args.y_stride + row + r;
-    args.y[at] = args.addend != nullptr ? args.addend[at] + shared.out[t][r] : shared.out[t][r];
+    args.y[at] = args.finished(shared.out[t][r], at, row + r);
   }
 }
 

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads) gemv_kernel(MatrixArgs args) {
       const float total = sum_over<32>(sum[r][t]);
       if (lane != 0 || row + r >= args.rows) continue;
       const std::int64_t at = t * args.y_stride + row + r;
-      args.y[at] = args.addend != nullptr ? args.addend[at] + total : total;
+      args.y[at] = args.finished(total, at, row + r);
     }
   }
 }

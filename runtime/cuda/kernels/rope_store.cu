@@ -8,6 +8,22 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// Each q and k head of one token over its own norm, a warp per head.
+__device__ void norm_heads(const RopeStoreArgs& args, float* qkv) {
+  const int dim = args.heads.head_dim;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int heads = args.heads.query_heads + args.heads.kv_heads;
+  for (int head = static_cast<int>(threadIdx.x) / 32; head < heads; head += kThreads / 32) {
+    float* x = qkv + head * dim;
+    float squares = 0;
+    for (int d = lane; d < dim; d += 32) squares += x[d] * x[d];
+    const float factor = rsqrtf(sum_over<32>(squares) / static_cast<float>(dim) + args.eps);
+    const float* weight = head < args.heads.query_heads ? args.q_norm : args.k_norm;
+    for (int d = lane; d < dim; d += 32) x[d] *= factor * weight[d];
+  }
+  __syncthreads();  // others turn what this thread has normed
+}
+
 // A block per query token; a thread per pair of elements of a q or k head, then per element of v.
 template <class T>
 __global__ void rope_store_kernel(RopeStoreArgs args) {
@@ -21,12 +37,15 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
   const int half = dim / 2;
   const int turned_heads = args.heads.query_heads + args.heads.kv_heads;
   float* qkv = args.qkv + query * (turned_heads + args.heads.kv_heads) * dim;
+  if (args.q_norm != nullptr) norm_heads(args, qkv);
   for (int i = threadIdx.x; i < turned_heads * half; i += kThreads) {
     const int head = i / half;
     const int pair = i % half;
     float* x = qkv + head * dim + pair;
-    const RopePair turned =
-        rotate({x[0], x[half]}, args.cosine[query * half + pair], args.sine[query * half + pair]);
+    RopePair turned = {x[0], x[half]};
+    if (args.cosine != nullptr) {
+      turned = rotate(turned, args.cosine[query * half + pair], args.sine[query * half + pair]);
+    }
     if (head < args.heads.query_heads) {
       x[0] = turned.low;
       x[half] = turned.high;

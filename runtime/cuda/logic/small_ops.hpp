@@ -17,11 +17,6 @@ HYBRIDGEN_HD inline RopePair rotate(RopePair x, float cosine, float sine) {
   return {x.low * cosine - x.high * sine, x.high * cosine + x.low * sine};
 }
 
-// Angle of pair i at a position, in double: exact to fp32 rounding at any context length.
-HYBRIDGEN_HD inline double rope_angle(std::int64_t position, int i, int head_dim, double theta) {
-  return static_cast<double>(position) * pow(theta, -2.0 * i / head_dim);
-}
-
 // silu(gate) * up.
 HYBRIDGEN_HD inline float gated(float gate, float up) {
   return gate / (1.0F + expf(-gate)) * up;
