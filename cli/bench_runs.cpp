@@ -37,7 +37,8 @@ constexpr Tokens kTokensNew = 64;
 
 std::vector<std::int32_t> made_up_ids(Tokens count, int vocab, int request) {
   std::vector<std::int32_t> ids;
-  for (Tokens i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>((i * 7919 + request * 131) % vocab));
+  for (Tokens i = 0; i < count; ++i)
+    ids.push_back(static_cast<std::int32_t>((i * 7919 + request * 131) % vocab));
   return ids;
 }
 
@@ -48,7 +49,8 @@ CardFacts card_facts() {
 
 // One greedy run of a prompt of made-up ids, with the logits of every new token.
 template <class Make>
-GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset, const Make& make) {
+GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset,
+                 const Make& make) {
   GreedyRun run;
   TokenFeed feed;
   feed.prompts.push_back(made_up_ids(kTokensPrompt, shape.vocab, 0));
@@ -107,13 +109,14 @@ std::vector<Measurement> BenchRuns::decode(Tokens context) {
             CudaOptions options;
             options.most_query_tokens = 1;
             options.random_kv = true;
-            return std::make_unique<CudaExecutor>(machine, model, plan, std::move(feed), new_tokens, options);
+            return make_cuda_executor(machine, model, plan, std::move(feed), new_tokens, options);
           });
       figures.insert(figures.end(), measured.begin(), measured.end());
     } catch (const UserError& error) {
-      // Too large for this machine, or a part that this executor does not play: said, and the next one goes on.
-      figures.push_back({preset.name, std::to_string(context) + " tokens: " + error.what(), "not possible here",
-                         "1", 1, 0, std::nullopt});
+      // Too large for this machine, or a part that this executor does not play: said, and the next one goes
+      // on.
+      figures.push_back({preset.name, std::to_string(context) + " tokens: " + error.what(),
+                         "not possible here", "1", 1, 0, std::nullopt});
     }
   }
   return figures;
@@ -139,19 +142,20 @@ std::vector<Measurement> BenchRuns::recorded() {
       for (int i = 0; i < experiment.batch; ++i)
         feed.prompts.push_back(made_up_ids(experiment.prompt_tokens, model->shape.vocab, i));
       const WorkloadShape workload = experiment.workload();
-      Policy policy(experiment.composition, {card.machine, model->shape, experiment.kv_dtype, experiment.params},
-                    workload);
+      Policy policy(experiment.composition,
+                    {card.machine, model->shape, experiment.kv_dtype, experiment.params}, workload);
       check_fits(card.machine, policy.memory_plan());
-      CudaExecutor executor(card.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
-      timelines.push_back(Driver(card.machine, model->shape, workload, policy, executor).run());
+      const auto executor =
+          make_cuda_executor(card.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
+      timelines.push_back(Driver(card.machine, model->shape, workload, policy, *executor).run());
       header.repeats.push_back(metrics_of(timelines.back()));
-      for (const std::string& warning : executor.warnings()) header.notes.push_back(warning);
+      for (const std::string& warning : executor->warnings()) header.notes.push_back(warning);
     }
     const std::size_t kept = median_run(header.repeats);
     write_result(folder, false, experiment, card, header, timelines[kept]);
     fs::remove(fs::path(folder) / "trace.json");  // drawn from ops.csv again; most of the folder's size
-    figures.push_back({each.name, experiment.composition.preset, "TPOT", "ms", header.repeats[kept].tpot_mean_ms,
-                       0, std::nullopt});
+    figures.push_back({each.name, experiment.composition.preset, "TPOT", "ms",
+                       header.repeats[kept].tpot_mean_ms, 0, std::nullopt});
   }
   return figures;
 }
@@ -168,12 +172,14 @@ std::vector<Measurement> BenchRuns::tokens() const {
   const Machine card = cuda::bare_card_machine(facts.card_memory, facts.host_memory, facts.host_threads);
   std::vector<Measurement> figures;
   for (const PresetEntry& preset : preset_registry()) {
-    const GreedyRun host = greedy(local, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
-      return std::make_unique<HostExecutor>(local, model, plan, feed, kTokensNew);
-    });
-    const GreedyRun gpu = greedy(card, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
-      return std::make_unique<CudaExecutor>(card, model, plan, feed, kTokensNew);
-    });
+    const GreedyRun host =
+        greedy(local, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
+          return std::make_unique<HostExecutor>(local, model, plan, feed, kTokensNew);
+        });
+    const GreedyRun gpu =
+        greedy(card, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
+          return make_cuda_executor(card, model, plan, feed, kTokensNew);
+        });
     const std::string condition = model->shape.name + ", " + std::to_string(kTokensNew) + " tokens behind " +
                                   std::to_string(kTokensPrompt);
     for (Measurement& figure : token_agreement(preset.name, condition, host, gpu, kMostGap))

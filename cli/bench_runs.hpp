@@ -1,5 +1,5 @@
-// Runs of whole policies on the card, for bench-machine: decode at long contexts, whole runs that are recorded,
-// tokens of a real model.
+// Runs of whole policies on the card, for bench-machine: decode at long contexts, whole runs that are
+// recorded, tokens of a real model.
 #pragma once
 
 #include <memory>

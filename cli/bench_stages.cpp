@@ -16,7 +16,8 @@ constexpr int kGrids = 2;  // small shapes, then large ones
 
 Stage decode_stage(const std::shared_ptr<BenchRuns>& runs, Tokens context, double minutes) {
   const std::string name = "decode-" + std::to_string(context / 1024) + "k";
-  return {name, "decode steps of Llama-3.1-8B's shape at " + std::to_string(context) + " tokens, every preset",
+  return {name,
+          "decode steps of Llama-3.1-8B's shape at " + std::to_string(context) + " tokens, every preset",
           minutes, [runs, context] { return runs->decode(context); }};
 }
 
@@ -31,7 +32,8 @@ std::vector<Stage> bench_stages(const BenchOptions& options) {
        [] { return cuda::measure_kernel_speed(); }},
       {"copies", "copies by size and direction, by engine and by kernel; the host's own read", 1,
        [] { return cuda::measure_copies(); }},
-      {"launches", "a launch, a replayed graph, a join by flags", 0.5, [] { return cuda::measure_launches(); }},
+      {"launches", "a launch, a replayed graph, a join by flags", 0.5,
+       [] { return cuda::measure_launches(); }},
       {"tokens", "64 tokens of a real model, every preset, against the host executor", 3,
        [runs] { return runs->tokens(); }},
   };

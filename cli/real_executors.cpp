@@ -29,7 +29,7 @@ std::unique_ptr<RealExecutor> make_executor(const std::string& name, const Machi
                                             std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
                                             TokenFeed feed, Tokens new_tokens) {
   if (name == "cuda") {
-    return std::make_unique<CudaExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens);
+    return make_cuda_executor(machine, std::move(model), plan, std::move(feed), new_tokens);
   }
   return std::make_unique<HostExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens);
 }

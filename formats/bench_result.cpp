@@ -15,12 +15,9 @@ using Json = nlohmann::ordered_json;  // keys stay in the order in which people 
 // JSON has no infinity: an error that is not a number is written as null and read back as infinite.
 Json figure_json(const Measurement& figure) {
   const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
-  Json json = {{"subject", figure.subject},
-               {"condition", figure.condition},
-               {"quantity", figure.quantity},
-               {"unit", figure.unit},
-               {"value", number(figure.value)},
-               {"spread", number(figure.spread)}};
+  Json json = {{"subject", figure.subject},     {"condition", figure.condition},
+               {"quantity", figure.quantity},   {"unit", figure.unit},
+               {"value", number(figure.value)}, {"spread", number(figure.spread)}};
   if (figure.bound) json["bound"] = *figure.bound;
   return json;
 }

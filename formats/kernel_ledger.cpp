@@ -22,7 +22,8 @@ share of its bound. Speed: a share of the card's own streaming read, measured in
 
 )";
 constexpr const char* kColumns =
-    "| kernel (`runtime/cuda/kernels/`) | source | on a GPU | error / bound | streaming read | card | commit | "
+    "| kernel (`runtime/cuda/kernels/`) | source | on a GPU | error / bound | streaming read | card | commit "
+    "| "
     "date |\n|---|---|---|---|---|---|---|---|\n";
 constexpr std::size_t kCells = 8;
 
@@ -64,7 +65,8 @@ LedgerLine line_of(const std::vector<std::string>& cells, const std::string& whe
   LedgerLine line;
   line.kernel = cells[0];
   line.source_hash = cells[1];
-  if (cells[2] != "verified" && cells[2] != "unverified") refuse("'" + cells[2] + "' is no state of a kernel");
+  if (cells[2] != "verified" && cells[2] != "unverified")
+    refuse("'" + cells[2] + "' is no state of a kernel");
   line.verified = cells[2] == "verified";
   if (!cells[3].empty() && !is_number(cells[3], line.error)) refuse("'" + cells[3] + "' is no error");
   double share = 0;

@@ -23,7 +23,12 @@ const std::vector<Plain>& plain_cases() {
       {"validation-hybridgen", false, "hybridgen", 8192, 1, {}},
       {"validation-flexgen", false, "flexgen", 8192, 1, {}},
       {"validation-full-gpu", false, "full-gpu", 8192, 1, {}},
-      {"hold-out-hybridgen", true, "hybridgen", 12000, 2, {{"device_kv_tokens", 3000}, {"topk_ratio", 100'000}}},
+      {"hold-out-hybridgen",
+       true,
+       "hybridgen",
+       12000,
+       2,
+       {{"device_kv_tokens", 3000}, {"topk_ratio", 100'000}}},
       {"hold-out-flexgen", true, "flexgen", 5000, 2, {}},
       {"hold-out-full-gpu", true, "full-gpu", 20000, 1, {}},
   };
@@ -33,7 +38,8 @@ const std::vector<Plain>& plain_cases() {
 }  // namespace
 
 Params bench_params(const Composition& composition, const std::map<std::string, std::int64_t>& values) {
-  static const std::map<std::string, std::int64_t> kOurs = {{"device_kv_tokens", 1024}, {"topk_ratio", 50'000}};
+  static const std::map<std::string, std::int64_t> kOurs = {{"device_kv_tokens", 1024},
+                                                            {"topk_ratio", 50'000}};
   Params params;
   for (const ParamSpec& spec : params_of(composition)) {
     const auto given = values.find(spec.name);

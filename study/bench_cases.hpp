@@ -1,5 +1,5 @@
-// Which runs of which policies bench-machine makes on a card. Listed here before anything is measured: nothing
-// is fitted on the hold-out.
+// Which runs of which policies bench-machine makes on a card. Listed here before anything is measured:
+// nothing is fitted on the hold-out.
 #pragma once
 
 #include <string>
@@ -10,8 +10,9 @@
 
 namespace hybridgen {
 
-// Every parameter of the composition: `values` by key, as stored; else the declared default; else 1,024 tokens
-// on the device and a ratio of 0.05, what the paper's figures use. Our bug where a key has none of them.
+// Every parameter of the composition: `values` by key, as stored; else the declared default; else 1,024
+// tokens on the device and a ratio of 0.05, what the paper's figures use. Our bug where a key has none of
+// them.
 Params bench_params(const Composition& composition, const std::map<std::string, std::int64_t>& values = {});
 
 // Contexts at which every preset decodes, most telling first.

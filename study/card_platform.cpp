@@ -37,13 +37,13 @@ class Figures {
         if (figure.subject != subject || figure.quantity != quantity ||
             figure.condition.rfind(condition, 0) != 0)
           continue;
-        return {rounded(figure.value), "measured on " + result.card + ", " + result.date + ": " + subject + ", " +
-                                           figure.condition + "; spread " +
+        return {rounded(figure.value), "measured on " + result.card + ", " + result.date + ": " + subject +
+                                           ", " + figure.condition + "; spread " +
                                            std::to_string(std::lround(figure.spread * 100)) + " %"};
       }
     }
-    throw NotAvailable("the platform of this card needs the stage " + stage + " (" + subject + ", " + condition +
-                       ") first");
+    throw NotAvailable("the platform of this card needs the stage " + stage + " (" + subject + ", " +
+                       condition + ") first");
   }
 
  private:
@@ -123,8 +123,9 @@ PlatformDescription card_platform(const CardFacts& facts, const std::vector<Benc
   host.op = "default";
   host.fixed_ns = ns(join);
   host.bandwidth_GBps = dram.value;
-  host.source = "assumption: fixed is a join by flags, bandwidth the streaming read of all cores; the host's kernels"
-                " were not measured one by one";
+  host.source =
+      "assumption: fixed is a join by flags, bandwidth the streaming read of all cores; the host's kernels"
+      " were not measured one by one";
   platform.processors = {
       {"gpu", ProcessorKind::gpu, {{"hbm", {}}}, card_kernels(figures, ns(launch), launch.source)},
       {"cpu", ProcessorKind::cpu, {{"dram", {}}}, {host}}};

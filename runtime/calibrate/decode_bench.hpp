@@ -25,8 +25,8 @@ struct DecodeBench {
   Tokens steps = 16;
 };
 
-using MakeExecutor = std::function<std::unique_ptr<RealExecutor>(const MemoryPlan& plan, TokenFeed feed,
-                                                                 Tokens new_tokens)>;
+using MakeExecutor =
+    std::function<std::unique_ptr<RealExecutor>(const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens)>;
 
 // Of the step: its time; the time between two steps' ends; how long each lane was busy; bytes over each
 // channel; and the largest of the lanes' times, what a perfect overlap would take. All medians over the

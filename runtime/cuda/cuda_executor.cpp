@@ -62,12 +62,10 @@ int streams_of(const Machine& machine) {
   return static_cast<int>(lanes.size());
 }
 
-}  // namespace
-
-class CudaExecutor::Impl {
+class CudaExecutor final : public RealExecutor {
  public:
-  Impl(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan, TokenFeed feed,
-       Tokens new_tokens, CudaOptions options)
+  CudaExecutor(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
+               TokenFeed feed, Tokens new_tokens, CudaOptions options)
       : machine_(machine),
         model_(std::move(model)),
         plan_(plan),
@@ -94,10 +92,12 @@ class CudaExecutor::Impl {
     host_ = std::make_unique<HostLane>(machine, host_ops_, requests_, state_, [this] { return now(); });
   }
 
-  const Capabilities& capabilities() const { return capabilities_; }
-  const std::vector<std::int32_t>& tokens(RequestId request) const { return tokens_.at(request.index()); }
+  const Capabilities& capabilities() const override { return capabilities_; }
+  const std::vector<std::int32_t>& tokens(RequestId request) const override {
+    return tokens_.at(request.index());
+  }
 
-  void submit(std::shared_ptr<const Step> step) {
+  void submit(std::shared_ptr<const Step> step) override {
     if (!epoch_) {
       epoch_ = Clock::now();
       card_start_ = since_epoch(anchor_);
@@ -106,7 +106,7 @@ class CudaExecutor::Impl {
     if (waiting_.size() == 1) launch(*waiting_.front());
   }
 
-  Report wait() {
+  Report wait() override {
     HG_CHECK(!waiting_.empty(), "wait() without a submitted step");
     const std::shared_ptr<CudaStepRun> run = waiting_.front();
     try {
@@ -124,7 +124,7 @@ class CudaExecutor::Impl {
     return report;
   }
 
-  std::vector<std::string> warnings() const {
+  std::vector<std::string> warnings() const override {
     std::vector<std::string> list;
     const int threads = machine_.lane(machine_.lane_of(Role::host)).threads;
     if (threads >= usable_cores()) {
@@ -242,33 +242,20 @@ class CudaExecutor::Impl {
   TimeNs card_start_ = 0;  // when the current step started on the card, since the epoch
   std::uint32_t sequence_ = 0;
   std::int64_t allocations_in_steps_ = 0;  // of steps whose structure had been seen before
-  std::unique_ptr<HostLane> host_;  // last: its threads use all of the above
+  std::unique_ptr<HostLane> host_;         // last: its threads use all of the above
 };
 
-CudaExecutor::CudaExecutor(const Machine& machine, std::shared_ptr<const HostModel> model,
-                           const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens, CudaOptions options) {
+}  // namespace
+
+std::unique_ptr<RealExecutor> make_cuda_executor(const Machine& machine,
+                                                 std::shared_ptr<const HostModel> model,
+                                                 const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens,
+                                                 CudaOptions options) {
   if (const CudaStatus status = cuda_available(); !status.available)
     throw NotAvailable("executor cuda: " + status.text);
   check_playable_by_cuda(machine, model->shape);
-  impl_ = std::make_unique<Impl>(machine, std::move(model), plan, std::move(feed), new_tokens, options);
-}
-
-CudaExecutor::~CudaExecutor() = default;
-
-const Capabilities& CudaExecutor::capabilities() const {
-  return impl_->capabilities();
-}
-void CudaExecutor::submit(std::shared_ptr<const Step> step) {
-  impl_->submit(std::move(step));
-}
-Report CudaExecutor::wait() {
-  return impl_->wait();
-}
-const std::vector<std::int32_t>& CudaExecutor::tokens(RequestId request) const {
-  return impl_->tokens(request);
-}
-std::vector<std::string> CudaExecutor::warnings() const {
-  return impl_->warnings();
+  return std::make_unique<CudaExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens,
+                                        options);
 }
 
 }  // namespace hybridgen

@@ -5,8 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "core/machine/machine.hpp"
 #include "core/residency/memory_plan.hpp"
@@ -27,24 +25,13 @@ struct CudaOptions {
   bool random_kv = false;
 };
 
-class CudaExecutor final : public RealExecutor {
- public:
-  // Takes all memory, copies the weights onto the card and starts the host lane's threads. machine must
-  // outlive the executor. NotAvailable with one sentence: no driver, no GPU, a platform whose device is not a
-  // GPU, a model shape that no kernel takes, or memory that is refused.
-  CudaExecutor(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
-               TokenFeed feed, Tokens new_tokens, CudaOptions options = {});
-  ~CudaExecutor() override;
-
-  const Capabilities& capabilities() const override;
-  void submit(std::shared_ptr<const Step> step) override;
-  Report wait() override;
-  const std::vector<std::int32_t>& tokens(RequestId request) const override;
-  std::vector<std::string> warnings() const override;
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
-};
+// Takes all memory, copies the weights onto the card and starts the host lane's threads. machine must outlive
+// the executor. NotAvailable with one sentence: no driver, no GPU, a platform whose device is not a GPU, a
+// model shape that no kernel takes, or memory that is refused; always where the program was built without
+// CUDA.
+std::unique_ptr<RealExecutor> make_cuda_executor(const Machine& machine,
+                                                 std::shared_ptr<const HostModel> model,
+                                                 const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens,
+                                                 CudaOptions options = {});
 
 }  // namespace hybridgen

@@ -10,8 +10,8 @@
 
 namespace hybridgen::cuda {
 
-// How often this process has asked the CUDA runtime for memory, a stream, an event or a graph. A step that asks
-// for none leaves it as it was.
+// How often this process has asked the CUDA runtime for memory, a stream, an event or a graph. A step that
+// asks for none leaves it as it was.
 std::int64_t allocations();
 void count_allocation();
 

@@ -115,7 +115,8 @@ KvStore GpuOps::host_store(const Op& op) const {
 
 void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
   embed({state_.params.step, state_.params.rows, state_.tokens, state_.token_stride, weights_.embedding,
-         shape_.hidden, shape_.head_dim, state_.frequencies, nullptr, 0, state_.hidden, state_.cosine, state_.sine},
+         shape_.hidden, shape_.head_dim, state_.frequencies, nullptr, 0, state_.hidden, state_.cosine,
+         state_.sine},
         tokens, stream);
 }
 

@@ -42,29 +42,9 @@ std::vector<Measurement> measure_energy() {
 
 }  // namespace cuda
 
-class CudaExecutor::Impl : public RealExecutor {};
-
-CudaExecutor::CudaExecutor(const Machine&, std::shared_ptr<const HostModel>, const MemoryPlan&, TokenFeed,
-                           Tokens, CudaOptions) {
+std::unique_ptr<RealExecutor> make_cuda_executor(const Machine&, std::shared_ptr<const HostModel>,
+                                                 const MemoryPlan&, TokenFeed, Tokens, CudaOptions) {
   throw NotAvailable("executor cuda: " + cuda_available().text);
-}
-CudaExecutor::~CudaExecutor() = default;
-
-// Never called: there is no object.
-const Capabilities& CudaExecutor::capabilities() const {
-  return impl_->capabilities();
-}
-void CudaExecutor::submit(std::shared_ptr<const Step> step) {
-  impl_->submit(std::move(step));
-}
-Report CudaExecutor::wait() {
-  return impl_->wait();
-}
-const std::vector<std::int32_t>& CudaExecutor::tokens(RequestId request) const {
-  return impl_->tokens(request);
-}
-std::vector<std::string> CudaExecutor::warnings() const {
-  return impl_->warnings();
 }
 
 }  // namespace hybridgen

@@ -17,7 +17,8 @@ std::vector<std::byte> random_block(KvDtype dtype) {
   std::vector<std::byte> block(kBlock);
   if (dtype == KvDtype::f16) {
     auto* halves = reinterpret_cast<Half*>(block.data());
-    for (std::size_t i = 0; i < block.size() / sizeof(Half); ++i) halves[i] = kernels::to_half(normal(random));
+    for (std::size_t i = 0; i < block.size() / sizeof(Half); ++i)
+      halves[i] = kernels::to_half(normal(random));
   } else {
     auto* floats = reinterpret_cast<float*>(block.data());
     for (std::size_t i = 0; i < block.size() / sizeof(float); ++i) floats[i] = normal(random);

@@ -43,7 +43,8 @@ TEST_P(CudaKernel, staysWithinItsBound) {
 INSTANTIATE_TEST_SUITE_P(emulated, CudaKernel, testing::ValuesIn(cases()), [](const auto& test_info) {
   std::string name = std::string(test_info.param.check.kernel) + "_" + text_of(test_info.param.shape) +
                      "_seed" + std::to_string(test_info.param.shape.seed);
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 });
 

@@ -16,8 +16,8 @@
 namespace hybridgen {
 namespace {
 
-using cuda::TimedCase;
 using cuda::time_in_turn;
+using cuda::TimedCase;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -91,9 +91,10 @@ TEST_P(Decode, OfAContextThatNobodyPrefilled_stepsFindAllOfIt) {
   bench.context = 200;
   bench.warm_up_steps = 2;
   bench.steps = 3;
-  const auto figures = measure_decode(machine, shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens n) {
-    return std::make_unique<HostExecutor>(machine, model, plan, std::move(feed), n);
-  });
+  const auto figures =
+      measure_decode(machine, shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens n) {
+        return std::make_unique<HostExecutor>(machine, model, plan, std::move(feed), n);
+      });
   const double step = figure(figures, GetParam(), "step time").value;
   EXPECT_GT(step, 0);
   EXPECT_LE(figure(figures, GetParam(), "busiest lane").value, step * 1.001);

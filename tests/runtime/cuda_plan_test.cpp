@@ -290,7 +290,7 @@ TEST(CudaAvailable, AnyMachine_givesOneSentence) {
 TEST(CudaExecutorHere, WithoutAGpu_refusesWithTheSameSentence) {
   if (cuda_available().available) GTEST_SKIP() << "there is a GPU: " << cuda_available().text;
   const test::TinyMachine tiny;
-  const std::string text = refusal([&] { CudaExecutor(tiny.machine, nullptr, {}, {}, 1); });
+  const std::string text = refusal([&] { make_cuda_executor(tiny.machine, nullptr, {}, {}, 1); });
   EXPECT_EQ(text, "executor cuda: " + cuda_available().text);
 }
 

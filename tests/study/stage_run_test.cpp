@@ -28,7 +28,8 @@ class StageRun : public testing::Test {
   }
   ~StageRun() override { fs::remove_all(folder_); }
 
-  Stage stage(const std::string& name, double minutes, std::function<void()> body = [] {}) {
+  Stage stage(
+      const std::string& name, double minutes, std::function<void()> body = [] {}) {
     return {name, "a stage", minutes, [this, name, minutes, body] {
               measured_.push_back(name);
               seconds_ += minutes * 60;

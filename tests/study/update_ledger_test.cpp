@@ -79,8 +79,8 @@ class LedgerFile : public testing::Test {
     std::ofstream(path_) << text;
     return read_kernel_ledger(path_);
   }
-  std::string path_ = testing::TempDir() + "/" +
-                      testing::UnitTest::GetInstance()->current_test_info()->name() + "-ledger.md";
+  std::string path_ =
+      testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name() + "-ledger.md";
 };
 
 TEST_F(LedgerFile, WrittenAndRead_isTheSameTable) {

@@ -36,9 +36,8 @@ TimedCase CardRig::streaming_read() {
   unsigned* sink = memory_.array<unsigned>(1);
   return {"stream_read", std::to_string(buffer_bytes_ >> 20) + " MiB", static_cast<double>(buffer_bytes_),
           false, [this, sink] {
-            return seconds_of(3, [&](int) {
-              stream_read(buffer_, buffer_bytes_, 4 * multiprocessors_, sink, stream());
-            });
+            return seconds_of(
+                3, [&](int) { stream_read(buffer_, buffer_bytes_, 4 * multiprocessors_, sink, stream()); });
           }};
 }
 

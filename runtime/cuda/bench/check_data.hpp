@@ -1,4 +1,5 @@
-// Random inputs of kernels in memory that both the card and the CPU reach, and the largest error of an output.
+// Random inputs of kernels in memory that both the card and the CPU reach, and the largest error of an
+// output.
 #pragma once
 
 #include <algorithm>

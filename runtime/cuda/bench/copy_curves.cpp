@@ -36,7 +36,8 @@ class Link {
 
   void engine(Bytes bytes, std::vector<Measurement>& figures) {
     const auto up = [&](cudaStream_t stream) {
-      check(cudaMemcpyAsync(rig_.buffer(), up_, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice, stream),
+      check(cudaMemcpyAsync(rig_.buffer(), up_, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice,
+                            stream),
             "cudaMemcpyAsync");
     };
     const auto down = [&](cudaStream_t stream) {
@@ -141,16 +142,17 @@ std::vector<Measurement> measure_mapped_gathers() {
       for (int h = 0; h <= kHeads; ++h) offsets.push_back(static_cast<std::int32_t>(h * per_head));
       for (std::int64_t j = 0; j < kHeads * per_head; ++j)
         slot_of.push_back(static_cast<std::int32_t>(j * 7919 % kSlots));
-      const GatherRowsArgs args{store,  kSlots, rig.upload(slot_of), rig.upload(offsets),
-                                kHeads, kGroup, row_bytes,           rig.memory().allocate(
-                                                               kHeads * per_head * row_bytes)};
+      const GatherRowsArgs args{
+          store,  kSlots, rig.upload(slot_of), rig.upload(offsets),
+          kHeads, kGroup, row_bytes,           rig.memory().allocate(kHeads * per_head * row_bytes)};
       std::vector<double> seconds;
       for (int round = 0; round < kRounds; ++round)
         seconds.push_back(rig.seconds_of(8, [&](int) { gather_rows(args, 1, rig.stream()); }));
       const Figure time = figure_of(seconds);
       const std::string condition =
           std::to_string(kHeads * per_head) + " rows of " + std::to_string(row_bytes) + " bytes";
-      figures.push_back({"gather_rows", condition, "time", "us", time.value * 1e6, time.spread, std::nullopt});
+      figures.push_back(
+          {"gather_rows", condition, "time", "us", time.value * 1e6, time.spread, std::nullopt});
       figures.push_back({"gather_rows", condition, "rate over the link", "GB/s",
                          static_cast<double>(kHeads * per_head * row_bytes) / time.value / 1e9, time.spread,
                          std::nullopt});

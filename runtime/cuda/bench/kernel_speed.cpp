@@ -54,9 +54,8 @@ class SpeedCases {
 
   void add(const char* kernel, const std::string& condition, double work, bool is_flops, int calls,
            std::function<void(int)> launch) {
-    cases_.push_back({kernel, condition, work, is_flops, [this, calls, launch = std::move(launch)] {
-                        return rig_.seconds_of(calls, launch);
-                      }});
+    cases_.push_back({kernel, condition, work, is_flops,
+                      [this, calls, launch = std::move(launch)] { return rig_.seconds_of(calls, launch); }});
   }
   OpParams* params(std::int64_t context, std::int64_t tokens, std::int64_t queries = 1) {
     return rig_.upload<OpParams>({{context, context - queries, queries, 0, tokens, 0}});
@@ -106,14 +105,25 @@ class SpeedCases {
     auto* chosen = rig_.memory().array<float>(offsets.back());
     const Bytes packed = static_cast<Bytes>(offsets.back()) * kRowBytes;
     const Bytes v = kHeads.kv_heads * context * kRowBytes;
-    const double bytes = static_cast<double>(v + packed + 4 * (kHeads.query_heads * context + offsets.back()));
+    const double bytes =
+        static_cast<double>(v + packed + 4 * (kHeads.query_heads * context + offsets.back()));
     add("joint_attend",
         std::to_string(context) + " tokens on the card and " + std::to_string(rows_per_head) +
             " packed rows per head",
         bytes, false, kCalls, [=, this](int call) {
           std::byte* base = part(call, v + packed);
-          joint_attend({op, {nullptr, base, context}, kHeads, KvType::f16, scores, context, offsets_on_card,
-                        chosen, base + v, pieces_, parts, out_},
+          joint_attend({op,
+                        {nullptr, base, context},
+                        kHeads,
+                        KvType::f16,
+                        scores,
+                        context,
+                        offsets_on_card,
+                        chosen,
+                        base + v,
+                        pieces_,
+                        parts,
+                        out_},
                        rig_.stream());
         });
   }
@@ -128,10 +138,17 @@ class SpeedCases {
                             Matrix{"lm_head", 128256, kHidden}}) {
       const Bytes bytes = 2LL * m.rows * m.cols;
       const auto args = [=, this](int call) {
-        return MatrixArgs{reinterpret_cast<const Half*>(part(call, bytes)), m.rows, m.cols, q_, m.cols, out_,
-                          m.rows, nullptr};
+        return MatrixArgs{reinterpret_cast<const Half*>(part(call, bytes)),
+                          m.rows,
+                          m.cols,
+                          q_,
+                          m.cols,
+                          out_,
+                          m.rows,
+                          nullptr};
       };
-      const std::string shape = std::string(m.name) + " " + std::to_string(m.rows) + "x" + std::to_string(m.cols);
+      const std::string shape =
+          std::string(m.name) + " " + std::to_string(m.rows) + "x" + std::to_string(m.cols);
       add("gemv", shape + ", batch 1", static_cast<double>(bytes), false, kCalls,
           [=, this](int call) { gemv(args(call), 1, rig_.stream()); });
     }

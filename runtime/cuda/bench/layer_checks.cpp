@@ -18,8 +18,8 @@
 namespace hybridgen::cuda {
 namespace {
 
-constexpr double kFp32Bound = 1e-5;   // sums of some thousand products, of order 1
-constexpr double kTf32Bound = 2e-5;   // the same, each factor cut to 2^-22
+constexpr double kFp32Bound = 1e-5;  // sums of some thousand products, of order 1
+constexpr double kTf32Bound = 2e-5;  // the same, each factor cut to 2^-22
 constexpr double kElementBound = 1e-6;
 constexpr double kAngleBound = 2e-7;  // a rounding of fp32 apart
 constexpr double kF16Bound = 2e-3;    // what is stored as fp16: 2^-11, of values up to 4
@@ -116,11 +116,12 @@ CheckError check_embed(const CheckShape& shape) {
   const Array<float> out(TwoRows::kTokens * kHidden);
   const Array<float> cosine(TwoRows::kTokens * half);
   const Array<float> sine(TwoRows::kTokens * half);
-  embed({two.step.get(), two.rows.get(), tokens.get(), kStride,
-         reinterpret_cast<const Half*>(embedding.get()), kHidden, shape.head_dim,
-         learned ? nullptr : frequencies.get(), learned ? reinterpret_cast<const Half*>(table.get()) : nullptr,
-         kOffset, out.get(), cosine.get(), sine.get()},
-        TwoRows::kTokens, nullptr);
+  embed(
+      {two.step.get(), two.rows.get(), tokens.get(), kStride, reinterpret_cast<const Half*>(embedding.get()),
+       kHidden, shape.head_dim, learned ? nullptr : frequencies.get(),
+       learned ? reinterpret_cast<const Half*>(table.get()) : nullptr, kOffset, out.get(), cosine.get(),
+       sine.get()},
+      TwoRows::kTokens, nullptr);
   finish();
   Worst fp64;
   for (std::int64_t query = 0; query < TwoRows::kTokens; ++query) {
@@ -140,8 +141,8 @@ CheckError check_embed(const CheckShape& shape) {
   return {fp64.value(), std::nullopt};
 }
 
-// Heads that are normed, heads that are not turned: by the seed. The error of what is stored in fp16 counts for
-// less, so that one bound serves both types.
+// Heads that are normed, heads that are not turned: by the seed. The error of what is stored in fp16 counts
+// for less, so that one bound serves both types.
 CheckError check_rope_store(const CheckShape& shape) {
   constexpr std::int64_t kSlots = 7;  // both requests' positions wrap
   Data data(shape.seed);
@@ -292,8 +293,10 @@ std::vector<KernelCheck> layer_checks() {
       {"gemv", "one to four tokens", kFp32Bound, false, check_gemv},
       {"gemm", "up to a hundred tokens", kTf32Bound, false, check_gemm},
       {"embed", "two requests of three, rotary or learned positions", kAngleBound, true, check_embed},
-      {"rope_store", "two requests of three, heads normed and turned or not", kElementBound, true, check_rope_store},
-      {"norm", "with a bias and without, every token and the last of each row", kFp32Bound, false, check_norm},
+      {"rope_store", "two requests of three, heads normed and turned or not", kElementBound, true,
+       check_rope_store},
+      {"norm", "with a bias and without, every token and the last of each row", kFp32Bound, false,
+       check_norm},
       {"activate", "swiglu and relu of several tokens", kElementBound, false, check_activate},
       {"argmax", "ties and forced tokens", 0, false, check_argmax},
   };

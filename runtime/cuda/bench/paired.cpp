@@ -9,8 +9,8 @@ Measurement rate_of(const TimedCase& timed, const std::vector<double>& rates) {
   const Figure figure = figure_of(rates);
   const char* quantity = timed.is_flops ? "arithmetic rate" : "rate";
   const double unit = timed.is_flops ? 1e12 : 1e9;
-  return {timed.kernel, timed.condition, quantity, timed.is_flops ? "TFLOP/s" : "GB/s", figure.value / unit,
-          figure.spread, std::nullopt};
+  return {timed.kernel,        timed.condition, quantity,    timed.is_flops ? "TFLOP/s" : "GB/s",
+          figure.value / unit, figure.spread,   std::nullopt};
 }
 
 }  // namespace

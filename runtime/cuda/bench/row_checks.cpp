@@ -37,15 +37,14 @@ CheckError check_gather_rows(const CheckShape& shape) {
   AttentionCase c(shape);
   const int heads = c.heads.query_heads;
   const Array<std::int32_t> offsets(heads + 1);
-  for (int h = 0; h < heads; ++h)
-    offsets[h + 1] = offsets[h] + c.data.between(0, static_cast<int>(c.slots));
+  for (int h = 0; h < heads; ++h) offsets[h + 1] = offsets[h] + c.data.between(0, static_cast<int>(c.slots));
   const std::int64_t total = offsets[heads];
   const Array<std::int32_t> slot_of(total);
   for (std::int64_t j = 0; j < total; ++j) slot_of[j] = c.data.between(0, static_cast<int>(c.slots) - 1);
   const Rows packed(c.type, (total + 1) * c.dim());
-  gather_rows({c.v.get(), c.slots, slot_of.get(), offsets.get(), heads, c.heads.group(), c.row_bytes(),
-               packed.get()},
-              2, nullptr);
+  gather_rows(
+      {c.v.get(), c.slots, slot_of.get(), offsets.get(), heads, c.heads.group(), c.row_bytes(), packed.get()},
+      2, nullptr);
   finish();
   double wrong = 0;
   for (int h = 0; h < heads; ++h) {

@@ -8,8 +8,8 @@ namespace {
 constexpr int kThreads = 512;
 constexpr int kUnderWay = 8;  // loads of a thread at a time: the memory's latency is long
 
-__global__ void __launch_bounds__(kThreads) stream_read_kernel(const uint4* data, std::int64_t units,
-                                                              unsigned* sink) {
+__global__ void __launch_bounds__(kThreads)
+    stream_read_kernel(const uint4* data, std::int64_t units, unsigned* sink) {
   const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads;
   unsigned sum = 0;
   for (std::int64_t base = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; base < units;

@@ -26,7 +26,8 @@ __global__ void activate_kernel(float* x, int ffn, int blocks_of_token) {
 
 void swiglu(float* gate_up, int ffn, std::int64_t tokens, cudaStream_t stream) {
   const int blocks = blocks_per_token(ffn);
-  activate_kernel<true><<<static_cast<unsigned>(tokens * blocks), kThreads, 0, stream>>>(gate_up, ffn, blocks);
+  activate_kernel<true>
+      <<<static_cast<unsigned>(tokens * blocks), kThreads, 0, stream>>>(gate_up, ffn, blocks);
   check_launch("swiglu");
 }
 

@@ -17,8 +17,8 @@ struct EmbedArgs {
   const double* frequencies = nullptr;  // [head_dim / 2], radians per position; null: nothing is turned
   const Half* positions = nullptr;      // [row][hidden], a learned table; null: there is none
   int position_offset = 0;              // position p has row p + offset
-  float* out = nullptr;     // [query token][hidden]
-  float* cosine = nullptr;  // [query token][head_dim / 2]
+  float* out = nullptr;                 // [query token][hidden]
+  float* cosine = nullptr;              // [query token][head_dim / 2]
   float* sine = nullptr;
 };
 // query_tokens: blocks, one per query token of the step.

@@ -48,8 +48,8 @@ __device__ void split_half(float x, __half& high, __half& low) {
 
 // Zeros where a query is not there.
 template <int kDim>
-__device__ void load_queries(const PrefillAttendArgs& args, std::int64_t first, std::int64_t queries, int head,
-                             Shared<kDim>& shared) {
+__device__ void load_queries(const PrefillAttendArgs& args, std::int64_t first, std::int64_t queries,
+                             int head, Shared<kDim>& shared) {
   for (int i = threadIdx.x; i < kQueries * kDim; i += kThreads) {
     const int n = i / kDim;
     const int d = i % kDim;
@@ -125,7 +125,8 @@ struct WarpState {
 #pragma unroll
     for (int i = 0; i < kColumns; ++i)
       split_half(add_row(piece, x[i]), mine.weights[0][row][first + i], mine.weights[1][row][first + i]);
-    for (int i = 0; i < kTile / 2; ++i) mine.factors[row][static_cast<int>(threadIdx.x) % 2 * (kTile / 2) + i] = factor;
+    for (int i = 0; i < kTile / 2; ++i)
+      mine.factors[row][static_cast<int>(threadIdx.x) % 2 * (kTile / 2) + i] = factor;
     __syncwarp();
   }
 
@@ -187,7 +188,8 @@ __global__ void __launch_bounds__(kThreads) prefill_tensor_kernel(PrefillAttendA
   const bool there = mine < op.query_tokens;
   const std::int64_t visible = there ? causal_rows(first_row, op.tokens, op.first_position + mine) : 0;
   const std::int64_t last = min(first_query + kQueries, op.query_tokens) - 1;
-  const std::int64_t rows = causal_rows(first_row, op.tokens, op.first_position + last);  // of the whole block
+  const std::int64_t rows =
+      causal_rows(first_row, op.tokens, op.first_position + last);  // of the whole block
   load_queries<kDim>(args, first_query, op.query_tokens, head, shared);
   WarpState<kDim> state;
   for (int part = 0; part < WarpState<kDim>::kParts; ++part) wmma::fill_fragment(state.sum[part], 0.0F);
