@@ -42,11 +42,12 @@ def kernel_start(text, end):
 
 def translate(text):
     while (at := text.find("<<<")) >= 0:
-        start, end = kernel_start(text, at), text.find(">>>", at)
+        name_end = len(text[:at].rstrip())  # the formatter may break the line in front of a launch
+        start, end = kernel_start(text, name_end), text.find(">>>", at)
         grid, block = arguments(text[at + 3 : end])[:2]
         opening = text.index("(", end)
         closing = matching(text, opening)
-        call = f"{text[start:at]}{text[opening : closing + 1]}"
+        call = f"{text[start:name_end]}{text[opening : closing + 1]}"
         text = f"{text[:start]}hybridgen::simt::run({grid}, {block}, [=] {{ {call}; }}){text[closing + 1 :]}"
     text = text.replace("#include <mma.h>\n", "")
     # Blocks run one after the other: dynamic shared memory is one array, as large as any card's.
