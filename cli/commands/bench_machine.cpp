@@ -28,7 +28,8 @@ constexpr const char* kUsage =
     "fast.\n\n"
     "  hybridgen bench-machine --list\n"
     "  hybridgen bench-machine --budget-minutes 30 --out results/h100\n"
-    "  cp results/h100/VERIFIED.md traces/VERIFIED.md\n";
+    "  cp results/h100/VERIFIED.md traces/VERIFIED.md && tests/structure/check_verified.py "
+    "--mark-unverified\n";
 
 std::string today() {
   const std::time_t now = std::time(nullptr);
