@@ -172,6 +172,7 @@ def suite():
     yield "h2o", random_case("h2o", {"budget": 6}, 1)
     yield "h2o-odd-budget", random_case("h2o", {"budget": 7}, 2)
     yield "h2o-grows-first", random_case("h2o", {"budget": 14}, 3)
+    yield "h2o-long", random_case("h2o", {"budget": 8}, 14, prompt=16, later=48)
     for number, generated in enumerate(("keep", "bound", "slide")):
         settings = {"budget": 6, "window": 2, "kernel": 3, "pooling": "max", "generated": generated}
         yield f"snapkv-{generated}", random_case("snapkv", settings, 4 + number)
