@@ -42,6 +42,20 @@ void print_summary(const LoadedExperiment& loaded, const ResultHeader& header, c
   if (!header.generated_text.empty()) std::cout << "  text            " << header.generated_text << "\n";
 }
 
+// What keeps figures of a memory from being evidence about the hardware that it is named after; empty:
+// nothing.
+std::string doubt(const Tier& tier, bool real) {
+  const std::string unmeasured = ": no figure of it was measured on a device here";
+  if (tier.emulated && real) {
+    return "memory " + tier.name + " is emulated: other memory, held to its bandwidth by waiting" +
+           unmeasured;
+  }
+  if (tier.emulated) return "memory " + tier.name + " is emulated" + unmeasured;
+  if (real || (tier.kind != TierKind::cxl && tier.kind != TierKind::interleaved)) return "";
+  return "memory " + tier.name + " is " + (tier.kind == TierKind::cxl ? "CXL" : "interleaved") +
+         " and simulated" + unmeasured;
+}
+
 }  // namespace
 
 std::size_t median_run(const std::vector<RunMetrics>& repeats) {
@@ -58,10 +72,9 @@ void finish_run(const ExperimentOptions& options, const LoadedExperiment& loaded
   const std::size_t kept = median_run(header.repeats);
   const Timeline& timeline = timelines[kept];
   for (const Tier& tier : loaded.platform.machine.tiers()) {
-    if (tier.kind != TierKind::cxl || timeline.tier_peak_bytes.at(tier.id.index()) == 0) continue;
-    header.notes.push_back("memory " + tier.name + " is CXL and " +
-                           (tier.emulated ? "emulated" : "simulated") +
-                           ": no figure of it was measured on a device here");
+    if (timeline.tier_peak_bytes.at(tier.id.index()) == 0) continue;
+    const std::string note = doubt(tier, header.outcome_source == "kernels");
+    if (!note.empty()) header.notes.push_back(note);
   }
   if (!options.out.empty()) {
     write_result(options.out, options.force, loaded.experiment, loaded.platform, header, timeline);

@@ -4,7 +4,6 @@
 
 #include "core/base/error.hpp"
 #include "formats/safetensors.hpp"
-#include "runtime/host/tier_memory.hpp"
 
 namespace hybridgen::cli {
 namespace {
@@ -47,11 +46,11 @@ void require_weights(const ModelFiles& files) {
       "give --set weights=dummy");
 }
 
-std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files) {
+std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files, const MemorySource& source) {
   require_weights(files);
   const SafetensorsFolder folder(files.folder);
   std::set<std::string> used;
-  auto memory = std::make_shared<TierMemory>("weights");
+  auto memory = std::make_shared<TierMemory>("weights", source);
   auto model = std::make_shared<HostModel>();
   model->shape = files.shape;
   model->weights = load_weights(
@@ -68,8 +67,9 @@ std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files) {
   return model;
 }
 
-std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed) {
-  auto memory = std::make_shared<TierMemory>("weights");
+std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed,
+                                                  const MemorySource& source) {
+  auto memory = std::make_shared<TierMemory>("weights", source);
   auto model = std::make_shared<HostModel>();
   model->shape = shape;
   model->weights = dummy_weights(shape, seed, [&memory](Bytes bytes) { return memory->allocate(bytes); });

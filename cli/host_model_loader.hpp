@@ -6,14 +6,17 @@
 
 #include "formats/model.hpp"
 #include "runtime/host/host_model.hpp"
+#include "runtime/host/tier_memory.hpp"
 
 namespace hybridgen::cli {
 
 // NotAvailable where only the model's shape is known.
 void require_weights(const ModelFiles& files);
-// The same, and BadInput where the files are damaged or belong to another model.
-std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files);
+// The same, and BadInput where the files are damaged or belong to another model. Into memory of `source`.
+std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files,
+                                                 const MemorySource& source = system_memory());
 // The shape alone, with weights made up from the seed.
-std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed);
+std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::uint64_t seed,
+                                                  const MemorySource& source = system_memory());
 
 }  // namespace hybridgen::cli

@@ -25,6 +25,10 @@ void check_executor(const std::string& name) {
   throw BadInput("--executor " + name + ": unknown; " + name_remedy(name, names));
 }
 
+void check_plays(const std::string& name, const Machine& machine, const MemoryPlan& plan) {
+  if (name == "host") HostExecutor::check(machine, plan, Weights::to_come);
+}
+
 std::unique_ptr<RealExecutor> make_executor(const std::string& name, const Machine& machine,
                                             std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
                                             TokenFeed feed, Tokens new_tokens) {

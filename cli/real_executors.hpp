@@ -22,7 +22,8 @@ std::vector<ExecutorEntry> real_executors();
 
 // BadInput for a name that is not in the list; NotAvailable with the reason. Asked before anything is loaded.
 void check_executor(const std::string& name);
-// name: checked.
+// name: checked. What its executor would refuse of platform and plan, before weights are loaded.
+void check_plays(const std::string& name, const Machine& machine, const MemoryPlan& plan);
 std::unique_ptr<RealExecutor> make_executor(const std::string& name, const Machine& machine,
                                             std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
                                             TokenFeed feed, Tokens new_tokens);

@@ -27,6 +27,8 @@ struct PlatformDescription {
     std::string channel;
     bool emulated = false;
     std::string source;
+    std::optional<int> numa_node{};   // absent: wherever the system puts the pages
+    std::vector<std::string> over{};  // of an interleaved one: the memories that get its pages in turn
   };
   struct Reach {
     std::string memory;

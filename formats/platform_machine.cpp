@@ -42,6 +42,19 @@ ProcessorCosts costs_of(const Description::Processor& processor) {
   return costs;
 }
 
+void add_memory(Machine& machine, const Description::Memory& memory) {
+  bool emulated = memory.emulated;
+  std::vector<TierId> over;
+  for (const std::string& below : memory.over) {
+    over.push_back(id_of<TierId>(machine.tiers(), below));
+    emulated = emulated || machine.tier(over.back()).emulated;
+  }
+  const TierId id = machine.add_tier(memory.name, memory.kind, std::llround(memory.capacity_GiB * kGiB),
+                                     id_of<ChannelId>(machine.channels(), memory.channel), emulated);
+  if (memory.numa_node) machine.set_numa_node(id, *memory.numa_node);
+  if (!over.empty()) machine.set_interleaved(id, std::move(over));
+}
+
 }  // namespace
 
 Machine machine_from(const PlatformDescription& platform) {
@@ -49,10 +62,7 @@ Machine machine_from(const PlatformDescription& platform) {
   for (const auto& channel : platform.channels) {
     machine.add_channel(channel.name, channel.kind, channel.bandwidth_GBps * kGB);
   }
-  for (const auto& memory : platform.memories) {
-    machine.add_tier(memory.name, memory.kind, std::llround(memory.capacity_GiB * kGiB),
-                     id_of<ChannelId>(machine.channels(), memory.channel), memory.emulated);
-  }
+  for (const auto& memory : platform.memories) add_memory(machine, memory);
   for (const auto& processor : platform.processors) {
     const ProcessorId id = machine.add_processor(processor.name, processor.kind, costs_of(processor));
     for (const auto& reach : processor.reaches) {

@@ -17,6 +17,7 @@ constexpr NumberRange kBandwidth{0, kMostGBps, true};
 constexpr NumberRange kNs{0, kMostNs, false};
 constexpr IntegerRange kThreads{1, 4096};
 constexpr IntegerRange kCores{0, 1 << 20};
+constexpr IntegerRange kNodes{0, 1023};  // Linux numbers no more
 
 template <class Kind>
 NameSet kinds_of(const std::string& noun, std::initializer_list<Kind> kinds) {
@@ -106,19 +107,46 @@ class PlatformReader {
   }
 
   void memory(const YamlItem& item) {
-    static const NameSet kKinds =
-        kinds_of("kind", {TierKind::hbm, TierKind::dram, TierKind::cxl, TierKind::disk});
+    static const NameSet kKinds = kinds_of(
+        "kind", {TierKind::hbm, TierKind::dram, TierKind::cxl, TierKind::disk, TierKind::interleaved});
     YamlMap map(item, errors_);
     Description::Memory memory;
     memory.name = name(map, "name", memories_.names);
-    memory.kind = static_cast<TierKind>(map.choice("kind", Need::required, kKinds).value_or(0));
+    const auto kind = map.choice("kind", Need::required, kKinds);
+    memory.kind = static_cast<TierKind>(kind.value_or(0));
     memory.capacity_GiB = map.number("capacity_GiB", Need::required, {0, kMostGiB, true}).value_or(1);
     memory.channel = reference(map, "channel", channels_);
-    memory.emulated = map.flag("emulated", Need::optional).value_or(false);
     memory.source = map.text("source", Need::required).value_or("");
+    if (!kind) {
+      for (const char* key : {"over", "numa_node", "emulated"}) map.skip(key);
+    } else if (memory.kind == TierKind::interleaved) {
+      interleaved(map, memory);
+    } else {
+      map.refuse("over", "only a memory of kind interleaved is made of others; remove it");
+      memory.numa_node = narrow(map.integer("numa_node", Need::optional, kNodes));
+      memory.emulated = map.flag("emulated", Need::optional).value_or(false);
+    }
     map.finish();
     memories_.names.push_back(memory.name);
     out_.memories.push_back(memory);
+  }
+
+  void interleaved(YamlMap& map, Description::Memory& memory) {
+    NameSet below = memories_;
+    below.complete = errors_.count() == 0;
+    memory.over = picked(below, map.choices("over", Need::required, below));
+    if (below.complete && memory.over.size() == 1) {
+      map.fault("over", "one memory is nothing to alternate between; name two or more");
+    }
+    for (const std::string& name : memory.over) {
+      const TierKind kind = find_named(out_.memories, name)->kind;
+      if (below.complete && kind != TierKind::dram && kind != TierKind::cxl) {
+        map.fault("over", "pages cannot lie in '" + name + "', which is of kind " + name_of(kind) +
+                              "; name memories of kind dram or cxl");
+      }
+    }
+    map.refuse("numa_node", "its pages lie on the nodes of the memories under over; remove it");
+    map.refuse("emulated", "it is emulated where a memory under over is; remove it");
   }
 
   void processor(const YamlItem& item) {
@@ -242,6 +270,7 @@ class PlatformReader {
     const std::string hbm = memory_of(TierKind::hbm, Need::required);
     const std::string dram = memory_of(TierKind::dram, Need::required);
     const std::string cxl = memory_of(TierKind::cxl, Need::optional);
+    const std::string interleaved = memory_of(TierKind::interleaved, Need::optional);
     for (const Role role : {Role::device, Role::host, Role::h2d, Role::d2h}) {
       const Description::Processor* owner = processor_of(role);
       if (owner == nullptr) {
@@ -251,8 +280,9 @@ class PlatformReader {
       if (role == Role::device) check_reach(role, *owner, hbm);
       if (role == Role::host) check_reach(role, *owner, dram);
       if (role == Role::host) check_reach(role, *owner, cxl);
+      if (role == Role::host) check_reach(role, *owner, interleaved);
     }
-    for (const std::string& host : {dram, cxl}) {
+    for (const std::string& host : {dram, cxl, interleaved}) {
       check_copy(host, hbm);
       check_copy(hbm, host);
     }

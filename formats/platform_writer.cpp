@@ -36,6 +36,8 @@ void write_memories(std::ostream& out, const PlatformDescription& platform) {
     out << "  - name: " << yaml_string(memory.name) << "\n    kind: " << name_of(memory.kind)
         << "\n    capacity_GiB: " << yaml_number(memory.capacity_GiB)
         << "\n    channel: " << yaml_string(memory.channel) << "\n";
+    if (!memory.over.empty()) out << "    over: " << yaml_list(memory.over) << "\n";
+    if (memory.numa_node) out << "    numa_node: " << *memory.numa_node << "\n";
     if (memory.emulated) out << "    emulated: true\n";
     out << "    source: " << yaml_string(memory.source) << "\n";
   }

@@ -10,6 +10,7 @@
 #include "cli/tokenizer.hpp"
 #include "core/base/error.hpp"
 #include "formats/quality_summary.hpp"
+#include "runtime/host/tier_placement.hpp"
 #include "study/accuracy.hpp"
 
 namespace hybridgen::cli {
@@ -25,7 +26,8 @@ constexpr const char* kUsage =
     "  hybridgen accuracy configs/demo/hybridgen.yaml --text /usr/share/common-licenses/GPL-3 --from 4096\n";
 
 QualitySummary measure(const LoadedExperiment& loaded, const std::vector<std::int32_t>& ids, Tokens from) {
-  const std::shared_ptr<const HostModel> model = load_host_model(loaded.model);
+  const std::shared_ptr<const HostModel> model = load_host_model(
+      loaded.model, source_of(loaded.platform.machine, *loaded.platform.machine.tier_of(TierKind::hbm)));
   ForcedRun reference(loaded, find_preset("full-gpu")->composition, {}, model, ids, from);
   ForcedRun policy(loaded, loaded.experiment.composition, loaded.experiment.params, model, ids, from);
   Progress progress("accuracy");

@@ -9,6 +9,7 @@
 #include "core/driver/driver.hpp"
 #include "core/residency/fits.hpp"
 #include "formats/sha256.hpp"
+#include "runtime/host/tier_placement.hpp"
 
 namespace hybridgen::cli {
 namespace {
@@ -41,9 +42,9 @@ TokenFeed feed_of(const LoadedExperiment& loaded) {
   return feed;
 }
 
-std::shared_ptr<const HostModel> model_of(const LoadedExperiment& loaded) {
-  if (loaded.experiment.weights == WeightSource::files) return load_host_model(loaded.model);
-  return dummy_host_model(loaded.model.shape, static_cast<std::uint64_t>(loaded.experiment.seed));
+std::shared_ptr<const HostModel> model_of(const LoadedExperiment& loaded, const MemorySource& source) {
+  if (loaded.experiment.weights == WeightSource::files) return load_host_model(loaded.model, source);
+  return dummy_host_model(loaded.model.shape, static_cast<std::uint64_t>(loaded.experiment.seed), source);
 }
 
 Policy policy_of(const LoadedExperiment& loaded) {
@@ -82,10 +83,13 @@ int run_command(const std::vector<std::string>& arguments) {
   const LoadedExperiment loaded = load(options);
   if (!options.out.empty()) check_out_folder(options.out, options.force);
   const Experiment& experiment = loaded.experiment;
+  const Machine& machine = loaded.platform.machine;
   if (experiment.weights == WeightSource::files) require_weights(loaded.model);
-  check_fits(loaded.platform.machine, policy_of(loaded).memory_plan());
+  const MemoryPlan plan = policy_of(loaded).memory_plan();
+  check_fits(machine, plan);
+  check_plays(executor_name, machine, plan);
   const TokenFeed feed = feed_of(loaded);
-  const std::shared_ptr<const HostModel> model = model_of(loaded);
+  const std::shared_ptr<const HostModel> model = model_of(loaded, source_of(machine, plan.device_tier));
 
   ResultHeader header;
   header.executor = executor_name;
@@ -94,11 +98,10 @@ int run_command(const std::vector<std::string>& arguments) {
   std::vector<std::int32_t> generated;
   Progress progress(experiment.composition.preset);
   for (int repeat = 0; repeat < experiment.repeat; ++repeat) {
-    const WorkloadShape workload = experiment.workload();
     Policy policy = policy_of(loaded);
-    const std::unique_ptr<RealExecutor> executor = make_executor(
-        executor_name, loaded.platform.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
-    Driver driver(loaded.platform.machine, loaded.model.shape, workload, policy, *executor);
+    const std::unique_ptr<RealExecutor> executor =
+        make_executor(executor_name, machine, model, plan, feed, experiment.new_tokens);
+    Driver driver(machine, loaded.model.shape, experiment.workload(), policy, *executor);
     timelines.push_back(driver.run([&](const StepEvent& step) {
       progress.show("run " + std::to_string(repeat + 1) + " of " + std::to_string(experiment.repeat) +
                     ", step " + std::to_string(step.decision.step.value + 1));

@@ -24,8 +24,18 @@ TierId Machine::add_tier(const std::string& name, TierKind kind, Bytes capacity,
                          bool emulated) {
   HG_CHECK(capacity > 0 && channel.valid(), "tier " << name);
   const TierId id(static_cast<std::int64_t>(tiers_.size()));
-  tiers_.push_back({id, name, kind, capacity, channel, emulated});
+  tiers_.push_back({id, name, kind, capacity, channel, emulated, -1, {}});
   return id;
+}
+
+void Machine::set_numa_node(TierId tier, int node) {
+  HG_CHECK(node >= 0, "tier " << tier.value << " on node " << node);
+  tiers_.at(tier.index()).numa_node = node;
+}
+
+void Machine::set_interleaved(TierId tier, std::vector<TierId> over) {
+  HG_CHECK(over.size() > 1 && tiers_.at(tier.index()).kind == TierKind::interleaved, "tier " << tier.value);
+  tiers_[tier.index()].over = std::move(over);
 }
 
 ProcessorId Machine::add_processor(const std::string& name, ProcessorKind kind, const ProcessorCosts& costs) {

@@ -27,6 +27,8 @@ class Machine {
   ChannelId add_channel(const std::string& name, ChannelKind kind, double bytes_per_s);
   TierId add_tier(const std::string& name, TierKind kind, Bytes capacity, ChannelId channel,
                   bool emulated = false);
+  void set_numa_node(TierId tier, int node);
+  void set_interleaved(TierId tier, std::vector<TierId> over);
   ProcessorId add_processor(const std::string& name, ProcessorKind kind, const ProcessorCosts& costs);
   LaneId add_lane(const std::string& name, ProcessorId processor, int threads, int first_core = 0);
   void set_role(Role role, LaneId lane);

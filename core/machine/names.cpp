@@ -23,7 +23,7 @@ const char* pick(const std::array<const char*, N>& names, Kind kind) {
 }  // namespace
 
 const char* name_of(TierKind kind) {
-  return pick(std::array{"hbm", "dram", "cxl", "disk"}, kind);
+  return pick(std::array{"hbm", "dram", "cxl", "disk", "interleaved"}, kind);
 }
 const char* name_of(ChannelKind kind) {
   return pick(std::array{"memory", "link", "duplex"}, kind);

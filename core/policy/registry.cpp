@@ -14,7 +14,8 @@ namespace hybridgen {
   PART(select_threshold)         \
   PART(split_fixed)              \
   PART(placement_unified)        \
-  PART(placement_semantic)
+  PART(placement_semantic)       \
+  PART(placement_interleave)
 
 #define HYBRIDGEN_DECLARE(name) PartEntry name();
 HYBRIDGEN_PARTS(HYBRIDGEN_DECLARE)

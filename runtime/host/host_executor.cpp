@@ -13,6 +13,8 @@
 #include "runtime/host/cores.hpp"
 #include "runtime/host/op_runner.hpp"
 #include "runtime/host/step_run.hpp"
+#include "runtime/host/throttle.hpp"
+#include "runtime/host/tier_placement.hpp"
 #include "runtime/host/wait_flag.hpp"
 
 namespace hybridgen {
@@ -29,7 +31,7 @@ int most_threads(const Machine& machine, std::initializer_list<Role> roles) {
 
 std::vector<TierMemory> memory_of(const Machine& machine) {
   std::vector<TierMemory> memory;
-  for (const Tier& tier : machine.tiers()) memory.emplace_back(tier.name);
+  for (const Tier& tier : machine.tiers()) memory.emplace_back(tier.name, source_of(machine, tier.id));
   return memory;
 }
 
@@ -42,14 +44,6 @@ void check_playable(const Machine& machine) {
       throw NotAvailable("platform " + machine.name() + " has a GPU (" + processor.name +
                          ") and this program drives none here; simulate it, or run on a platform written by "
                          "`hybridgen calibrate`");
-    }
-  }
-  for (const Tier& tier : machine.tiers()) {
-    if (tier.kind == TierKind::cxl && !tier.emulated) {
-      throw NotAvailable(
-          "platform " + machine.name() + ": memory " + tier.name +
-          " is CXL, and this program cannot place bytes there yet; say emulated: true to let DRAM "
-          "stand in for it");
     }
   }
   for (const Lane& lane : machine.lanes()) {
@@ -79,6 +73,8 @@ class HostExecutor::Impl {
       : machine_(machine),
         model_(std::move(model)),
         memory_(memory_of(machine)),
+        throttle_(machine),
+        tier_bytes_(machine.lanes().size(), std::vector<Bytes>(machine.tiers().size())),
         runner_(*model_, plan, std::move(feed), new_tokens, memory_, most_threads(machine, {Role::device}),
                 most_threads(machine, {Role::host})) {
     capabilities_.executor = "host";
@@ -205,10 +201,15 @@ class HostExecutor::Impl {
   // A failing op must not leave the other lanes waiting: it is marked done and the step's wait() throws.
   void carry_out(const Op& op, Team& team, StepRun& run, OpRecord& record) {
     try {
-      ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.lane_channel_bytes[op.lane.index()]);
+      std::vector<Bytes>& tier_bytes = tier_bytes_[op.lane.index()];
+      std::fill(tier_bytes.begin(), tier_bytes.end(), 0);
+      ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.lane_channel_bytes[op.lane.index()],
+                        &tier_bytes);
       const std::int64_t count = runner_.run({*run.step, op, team, bytes});
       if (op.produces.valid()) run.outcomes[op.produces.index()] = count;
       record.bytes = bytes.total();
+      const TimeNs end = throttle_.end_of(record.start, tier_bytes);
+      while (now() < end) cpu_relax();
     } catch (...) {
       const std::scoped_lock lock(mutex_);
       if (!failed_.exchange(true)) failure_ = std::current_exception();
@@ -218,6 +219,8 @@ class HostExecutor::Impl {
   const Machine& machine_;
   std::shared_ptr<const HostModel> model_;
   std::vector<TierMemory> memory_;
+  Throttle throttle_;
+  std::vector<std::vector<Bytes>> tier_bytes_;  // by lane: of the op that it carries out
   OpRunner runner_;
   Capabilities capabilities_;
   int threads_ = 0;
@@ -235,11 +238,16 @@ class HostExecutor::Impl {
 
 HostExecutor::HostExecutor(const Machine& machine, std::shared_ptr<const HostModel> model,
                            const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens) {
-  check_playable(machine);
+  check(machine, plan, Weights::placed);
   impl_ = std::make_unique<Impl>(machine, std::move(model), plan, std::move(feed), new_tokens);
 }
 
 HostExecutor::~HostExecutor() = default;
+
+void HostExecutor::check(const Machine& machine, const MemoryPlan& plan, Weights weights) {
+  check_playable(machine);
+  check_placement(machine, plan, weights);
+}
 
 const Capabilities& HostExecutor::capabilities() const {
   return impl_->capabilities();
@@ -249,6 +257,9 @@ void HostExecutor::submit(std::shared_ptr<const Step> step) {
 }
 Report HostExecutor::wait() {
   return impl_->wait();
+}
+const RequestBuffers& HostExecutor::buffers(RequestId request) const {
+  return impl_->runner().buffers(request);
 }
 const std::vector<std::int32_t>& HostExecutor::tokens(RequestId request) const {
   return impl_->runner().tokens(request);

@@ -9,6 +9,8 @@
 #include "core/machine/machine.hpp"
 #include "core/residency/memory_plan.hpp"
 #include "runtime/host/host_model.hpp"
+#include "runtime/host/request_buffers.hpp"
+#include "runtime/host/tier_placement.hpp"
 #include "runtime/host/tokens.hpp"
 #include "runtime/real_executor.hpp"
 
@@ -17,10 +19,15 @@ namespace hybridgen {
 class HostExecutor final : public RealExecutor {
  public:
   // Takes all memory and starts the lanes' threads. machine must outlive the executor. NotAvailable when the
-  // platform has a lane that this machine cannot play (a GPU), or when memory is refused.
+  // platform has a lane or a memory that this machine lacks (a GPU, a NUMA node), or when memory is refused;
+  // DoesNotFit when a node has no room.
   HostExecutor(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan,
                TokenFeed feed, Tokens new_tokens);
   ~HostExecutor() override;
+
+  // What the constructor would refuse, said before weights are loaded: NotAvailable where this machine cannot
+  // play the platform, DoesNotFit where a NUMA node has less than the plan wants of it.
+  static void check(const Machine& machine, const MemoryPlan& plan, Weights weights);
 
   const Capabilities& capabilities() const override;
   void submit(std::shared_ptr<const Step> step) override;
@@ -28,6 +35,8 @@ class HostExecutor final : public RealExecutor {
 
   const std::vector<std::int32_t>& tokens(RequestId request) const override;
   std::vector<std::string> warnings() const override;
+  // Only between steps. Where a request's K and V lie on this machine.
+  const RequestBuffers& buffers(RequestId request) const;
 
  private:
   class Impl;

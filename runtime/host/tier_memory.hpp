@@ -36,13 +36,15 @@ class TierMemory {
   }
   Bytes allocated() const { return allocated_; }
 
-  static constexpr Bytes kAlignment = 64;
-
- private:
   struct Block {
     std::byte* address;
     Bytes bytes;
   };
+  const std::vector<Block>& blocks() const { return blocks_; }
+
+  static constexpr Bytes kAlignment = 64;
+
+ private:
   std::string name_;
   MemorySource source_;
   std::vector<Block> blocks_;

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 import struct
 
 import support
@@ -57,6 +58,23 @@ class Refusals(CliTest):
                                self.folder / "out")
         self.assertIn("platform h100-80 has a GPU", message)
         self.assertIn("simulate it", message)
+
+    def test_numa_node_that_is_not_there_status_4(self):
+        platform = self.edited(PLATFORM, "kind: dram", "kind: dram\n    numa_node: 1000")
+        message = self.refused(4, "run", *SIZES, "--platform", platform, "--out", self.folder / "out")
+        self.assertIn("memory dram lies on NUMA node 1000, which this process cannot use here; usable: ", message)
+
+    def test_numa_node_too_full_status_3_before_weights_are_read(self):
+        if not pathlib.Path("/sys/devices/system/node/node0").is_dir():
+            self.skipTest("this system knows no NUMA nodes")
+        text = PLATFORM.read_text(encoding="utf-8")
+        for line in [each for each in text.splitlines() if "capacity_GiB" in each]:
+            text = text.replace(line, "    capacity_GiB: 1000000")
+        platform = self.folder / "large.yaml"
+        platform.write_text(text.replace("kind: dram", "kind: dram\n    numa_node: 0", 1), encoding="utf-8")
+        message = self.refused(3, "run", *SIZES, "--set", "workload.batch=1000000", "--platform", platform, "--out",
+                               self.folder / "out", lines=2)
+        self.assertRegex(message, r"\n  NUMA node 0 \(dram\): \d+ bytes wanted, \d+ free\n$")
 
     def test_existing_out_refused_before_weights_are_read(self):
         out = self.folder / "out"

@@ -50,6 +50,7 @@ std::vector<Case> cases() {
       {{"select", "threshold"}},
       {{"select", "all"}},
       {{"placement", "semantic"}},
+      {{"placement", "interleave"}},
       {{"select", "threshold"}, {"placement", "semantic"}}};
   for (const auto& parts : ablations) {
     std::string name = "hybridgen";

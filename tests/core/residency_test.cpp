@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/check.hpp"
+#include "core/base/error.hpp"
+#include "core/residency/fits.hpp"
 #include "tests/support/tiny_machine.hpp"
 
 namespace hybridgen {
@@ -106,6 +108,30 @@ TEST_F(ResidencyTest, reserve_that_does_not_fit_reserves_nothing) {
   EXPECT_EQ(shortage->wanted, 61);
   EXPECT_EQ(shortage->free, 60);
   EXPECT_EQ(residency_.used(tiny_.dram), 0);
+}
+
+// 10 pages alternate between dram and cxl: five each, beside what lies there anyway.
+TEST(Fits, interleaved_bytes_count_in_the_tiers_below) {
+  test::TinyMachine tiny(test::TinyCapacities{1 << 20, 6 * 4096, 5 * 4096});
+  const TierId both = tiny.machine.add_tier("both", TierKind::interleaved, 1 << 20, tiny.dram_channel);
+  tiny.machine.set_interleaved(both, {tiny.dram, tiny.cxl});
+  MemoryPlan plan;
+  plan.reservations = {{both, Purpose::host_k, 9 * 4096 + 1}, {tiny.dram, Purpose::exchange, 4096}};
+  EXPECT_EQ(bytes_in(tiny.machine, plan, tiny.dram), 6 * 4096);
+  EXPECT_EQ(bytes_in(tiny.machine, plan, tiny.cxl), 5 * 4096);
+  EXPECT_EQ(bytes_in(tiny.machine, plan, both), 9 * 4096 + 1);
+  EXPECT_NO_THROW(check_fits(tiny.machine, plan));
+  plan.reservations[0].bytes += 4096;  // an eleventh page
+  try {
+    check_fits(tiny.machine, plan);
+    FAIL() << "it fits";
+  } catch (const DoesNotFit& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("cxl: needs 24576 bytes, has 20480 (short by 4096)\n"
+                        "    interleaved over it: 24576"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 }  // namespace

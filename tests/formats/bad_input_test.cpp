@@ -21,6 +21,7 @@ enum class Spoil { none, typo, negative, text, nan, empty, duplicate, missing };
 const std::set<std::string> kOptional = {
     "description",  // for people
     "emulated",
+    "numa_node",
     "threads",
     "first_core",  // have a stated default
     "links",       // none beyond the memories' own channels

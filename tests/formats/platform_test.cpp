@@ -128,6 +128,44 @@ TEST(Platform, cxl_must_be_reached_and_copied) {
   EXPECT_NE(message.find("no copy from 'arena' to 'far'"), std::string::npos);
 }
 
+TEST(Platform, numa_node_and_interleaved_memory_reach_the_machine) {
+  PlatformDescription p = small();
+  p.memories[1].numa_node = 0;
+  p.memories.push_back({"far", TierKind::cxl, 8, "bus", true, "measured", 2});
+  p.memories.push_back({"both", TierKind::interleaved, 8, "bus", false, "measured", {}, {"ram", "far"}});
+  for (const char* memory : {"far", "both"}) {
+    p.processors[1].reaches.push_back({memory, {}});
+    p.copies.push_back({memory, "arena", {}});
+    p.copies.push_back({"arena", memory, {}});
+  }
+  const Machine m = machine_from(read_platform_description(platform_yaml(p), "p.yaml"));
+  EXPECT_EQ(m.tier(TierId(0)).numa_node, -1);
+  EXPECT_EQ(m.tier(TierId(1)).numa_node, 0);
+  EXPECT_EQ(m.tier(TierId(2)).numa_node, 2);
+  EXPECT_EQ(m.tier(TierId(3)).over, (std::vector{TierId(1), TierId(2)}));
+  EXPECT_TRUE(m.tier(TierId(3)).emulated) << "as one of the memories below it is";
+}
+
+TEST(Platform, interleaved_memory_of_the_wrong_things_is_refused) {
+  const auto with = [](const std::string& lines) {
+    return said(
+        edited(platform_yaml(small()), "processors:",
+               "  - {name: both, kind: interleaved, capacity_GiB: 1, channel: bus, source: measured, " +
+                   lines + "}\nprocessors:"));
+  };
+  EXPECT_NE(with("over: [ram]").find("memories[2].over: one memory is nothing to alternate between"),
+            std::string::npos);
+  EXPECT_NE(with("over: [ram, arena]").find("pages cannot lie in 'arena', which is of kind hbm"),
+            std::string::npos);
+  EXPECT_NE(with("over: [ram, rum]").find("did you mean ram?"), std::string::npos);
+  EXPECT_NE(
+      with("over: [ram, arena], numa_node: 1").find("its pages lie on the nodes of the memories under over"),
+      std::string::npos);
+  EXPECT_NE(said(edited(platform_yaml(small()), "kind: dram", "kind: dram\n    over: [arena]"))
+                .find("memories[1].over: only a memory of kind interleaved is made of others; remove it"),
+            std::string::npos);
+}
+
 TEST(Platform, unknown_kernel_offers_the_op_kind) {
   const std::string text = edited(platform_yaml(small()), "      select:", "      selct:");
   EXPECT_NE(said(text).find("processors[1].kernels.selct: unknown key; did you mean select?"),

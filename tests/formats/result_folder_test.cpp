@@ -46,7 +46,7 @@ struct Sample {
       timeline.steps.push_back(step);
     }
     timeline.decision_hash = hash.hex();
-    timeline.tier_peak_bytes = {1, 2, 3};
+    timeline.tier_peak_bytes = {1, 2, 3, 4};  // by memory of h100-80
     header.repeats = {metrics_of(timeline), metrics_of(timeline)};
   }
   void write(const std::string& folder, bool force = false) const {
@@ -141,7 +141,7 @@ TEST(ResultFolder, json_holds_what_readers_rely_on) {
     counters += event.at("ph") == "C" ? 1 : 0;
   }
   EXPECT_EQ(ops, 6);
-  EXPECT_EQ(counters, 6 * 3);  // channels x (steps + the end)
+  EXPECT_EQ(counters, 7 * 3);  // channels x (steps + the end)
   EXPECT_TRUE(slurp(temp / "run/ops.csv")
                   .starts_with("step,op,kind,lane,layer,request,start_ns,end_ns,bytes\n"
                                "0,0,embed,gpu,-1,-1,0,2,0\n"

@@ -6,8 +6,10 @@
 #include <stdexcept>
 
 #include "core/base/error.hpp"
+#include "runtime/host/numa_memory.hpp"
 #include "runtime/host/request_buffers.hpp"
 #include "runtime/host/team.hpp"
+#include "runtime/host/throttle.hpp"
 #include "tests/support/host_world.hpp"
 
 namespace hybridgen::testing {
@@ -113,6 +115,50 @@ TEST(HostExecutor, CxlThatIsNotEmulated_isRefused) {
   Machine machine = host_machine();
   machine.add_tier("card", TierKind::cxl, 1 << 20, machine.tiers().front().channel);
   EXPECT_THROW(HostExecutor(machine, tiny_model(), MemoryPlan{}, {}, 1), NotAvailable);
+}
+
+TEST(HostExecutor, MemoryOnANodeThatIsNotThere_isRefused) {
+  Machine machine = host_machine();
+  machine.set_numa_node(TierId(1), 1023);
+  EXPECT_THROW(HostExecutor::check(machine, MemoryPlan{}, Weights::to_come), NotAvailable);
+}
+
+TEST(Throttle, EmulatedTier_endIsBytesOverBandwidthAndLanesQueue) {
+  const Machine machine = host_machine(1, true);  // tier 2: cxl, emulated, 10 GB/s
+  Throttle throttle(machine);
+  EXPECT_EQ(throttle.end_of(100, {0, 5000, 0, 0}), 100) << "dram is real: nothing to wait for";
+  EXPECT_EQ(throttle.end_of(100, {0, 0, 5000, 0}), 100 + 500);
+  EXPECT_EQ(throttle.end_of(200, {0, 0, 1000, 0}), 600 + 100) << "the other lane's bytes go first";
+  EXPECT_EQ(throttle.end_of(9000, {0, 0, 1000, 0}), 9100) << "an idle channel gives no credit";
+}
+
+// On any machine with at least one node; three of them are tested in tests/numa.
+TEST(NumaMemory, OneNode_everyPageThereAndZeroed) {
+  const std::vector<int> nodes = usable_nodes();
+  if (nodes.empty()) GTEST_SKIP() << "this system knows no NUMA nodes";
+  const MemorySource source = node_memory({nodes.back()});
+  const Bytes bytes = 5 * kPageBytes + 1;
+  std::byte* address = source.take(bytes);
+  ASSERT_NE(address, nullptr);
+  EXPECT_EQ(page_nodes(address, bytes), std::vector<int>(6, nodes.back()));
+  EXPECT_EQ(std::count(address, address + bytes, std::byte{0}), bytes);
+  source.give_back(address, bytes);
+}
+
+TEST(NumaMemory, MoreThanTheNodeHas_refusedNamingWantedAndFree) {
+  const std::vector<int> nodes = usable_nodes();
+  if (nodes.empty()) GTEST_SKIP() << "this system knows no NUMA nodes";
+  const Bytes wanted = Bytes{1} << 50;
+  try {
+    node_memory({nodes.front()}).take(wanted);
+    FAIL() << "a pebibyte was given";
+  } catch (const DoesNotFit& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.find("NUMA node " + std::to_string(nodes.front()) + ": " + std::to_string(wanted) +
+                        " bytes wanted, "),
+              0U)
+        << text;
+  }
 }
 
 }  // namespace

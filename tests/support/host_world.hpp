@@ -22,7 +22,11 @@ inline Machine host_machine(int threads = 1, bool cxl = false) {
   std::vector<TierId> host_tiers = {machine.add_tier("device", TierKind::hbm, 8LL << 30, dram)};
   const TierId device = host_tiers.front();
   host_tiers = {machine.add_tier("dram", TierKind::dram, 8LL << 30, dram)};
-  if (cxl) host_tiers.push_back(machine.add_tier("cxl", TierKind::cxl, 8LL << 30, far, true));
+  if (cxl) {
+    host_tiers.push_back(machine.add_tier("cxl", TierKind::cxl, 8LL << 30, far, true));
+    host_tiers.push_back(machine.add_tier("both", TierKind::interleaved, 16LL << 30, far, true));
+    machine.set_interleaved(host_tiers[2], {host_tiers[0], host_tiers[1]});
+  }
   ProcessorCosts costs;
   for (KernelCost& cost : costs.kernels) cost = {1000, 10e9, 50e9, 1e9, 20};
   const ProcessorId player = machine.add_processor("device", ProcessorKind::host_device, costs);

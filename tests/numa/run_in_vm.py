@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Runs a program in a small software-emulated machine with three NUMA nodes.
+
+    run_in_vm.py [--data PATH]... PROGRAM [ARGUMENT...]
+
+Nodes 0 and 1 have two cores each, node 2 has none: so does Linux show a CXL memory expander. The guest is a kernel
+that `./dev setup` unpacked, and an initial file system made here of the program, the shared libraries it names, and
+the data files, all at their own paths. What it says comes out here; the status is the program's. Where the machine
+cannot be made the status is 77 with a reason: ctest's skip. It proves placement, never time.
+"""
+
+import argparse
+import gzip
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KERNEL = ROOT / "build" / "numa-machine" / "vmlinuz"
+TOOLS = ("qemu-system-x86_64", "busybox", "cpio")
+SKIPPED = 77
+BROKEN = 125  # the machine died or hung
+STATUS = "numa-machine: the program ended with"
+
+MEMORY_MIB = (512, 256, 64)
+CORES = 2  # of nodes 0 and 1 each
+DISTANCES = {(0, 1): 21, (0, 2): 28, (1, 2): 38}  # SLIT; 10 is a node's own
+# HMAT: initiator, target, ns, bandwidth. Made up, with the order of a real machine: own, other socket, expander.
+SPEEDS = [(0, 0, 90, "200G"), (0, 1, 150, "60G"), (0, 2, 250, "24G"),
+          (1, 0, 150, "60G"), (1, 1, 90, "200G"), (1, 2, 320, "20G")]
+# Nothing may move or merge pages behind the back of a test that asks where they lie.
+KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1 tsc=reliable numa_balancing=disable transparent_hugepage=madvise"
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mount -t tmpfs none /tmp
+export PATH=/bin HOME=/tmp
+{command}
+echo "{status} $?"
+poweroff -f
+"""
+
+
+def skip(reason):
+    """In the form in which `./dev test` collects reasons."""
+    print(f"{sys.argv[0]}:1: Skipped\n{reason}\n\n[  SKIPPED ] numa")
+    sys.exit(SKIPPED)
+
+
+def check_tools():
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        skip(f"not installed: {', '.join(missing)}; ./dev setup installs them")
+    if not KERNEL.is_file():
+        skip(f"{KERNEL.relative_to(ROOT)} is not there; ./dev setup unpacks it")
+
+
+def libraries(program):
+    """The shared libraries that a program names, and their loader."""
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    lost = re.findall(r"^\s*(\S+) => not found", listing, re.M)
+    if lost:
+        sys.exit(f"{program}: libraries not found: {', '.join(lost)}")
+    return re.findall(r"(/\S+) \(0x", listing)
+
+
+def put(root, path):
+    target = root / str(path).lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, target)
+
+
+def file_system(folder, command, data):
+    """The guest's initial file system as a gzipped cpio archive."""
+    root = folder / "root"
+    for name in ("bin", "dev", "proc", "sys", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy2(shutil.which("busybox"), root / "bin" / "busybox")
+    for path in [command[0], *libraries(command[0]), *data]:
+        put(root, path)
+    init = root / "init"
+    init.write_text(INIT.format(command=shlex.join(command), status=STATUS), encoding="utf-8")
+    init.chmod(0o755)
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    archive = subprocess.run(["cpio", "--create", "--format=newc", "--quiet"], cwd=root, input=names.encode(),
+                             capture_output=True, check=True).stdout
+    image = folder / "initrd"
+    image.write_bytes(gzip.compress(archive, compresslevel=1))
+    return image
+
+
+def machine(image):
+    """The command that starts it."""
+    arguments = ["qemu-system-x86_64", "-machine", "q35,hmat=on", "-accel", "tcg,thread=multi", "-cpu", "max",
+                 "-smp", f"{2 * CORES},sockets=2,cores={CORES},threads=1", "-m", f"{sum(MEMORY_MIB)}M",
+                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
+    for node, size in enumerate(MEMORY_MIB):
+        has_cores = node < 2
+        arguments += ["-object", f"memory-backend-ram,id=memory{node},size={size}M", "-numa",
+                      f"node,nodeid={node},memdev=memory{node}" + ("" if has_cores else ",initiator=0")]
+        if has_cores:
+            arguments += ["-numa", f"cpu,node-id={node},socket-id={node}"]
+    for (one, other), distance in DISTANCES.items():
+        arguments += ["-numa", f"dist,src={one},dst={other},val={distance}"]
+    for initiator, target, latency, bandwidth in SPEEDS:
+        place = f"hmat-lb,initiator={initiator},target={target},hierarchy=memory"
+        arguments += ["-numa", f"{place},data-type=access-latency,latency={latency}",
+                      "-numa", f"{place},data-type=access-bandwidth,bandwidth={bandwidth}"]
+    return [*arguments, "-kernel", str(KERNEL), "-initrd", str(image), "-append", KERNEL_OPTIONS]
+
+
+def run(command, seconds):
+    """Passes the console through; returns the status that the guest's last line tells."""
+    try:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=seconds, check=False)
+        console = result.stdout
+    except subprocess.TimeoutExpired as late:
+        console = (late.stdout or b"") + f"\nno end after {seconds} s\n".encode()
+    text = console.decode(errors="replace").replace("\r", "")
+    sys.stdout.write(text)
+    told = re.findall(rf"^{re.escape(STATUS)} (\d+)$", text, re.M)
+    if not told:
+        print("numa-machine: it did not come to its end")
+        return BROKEN
+    return int(told[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", action="append", default=[], type=pathlib.Path, help="a file that the program reads")
+    parser.add_argument("--seconds", type=int, default=280, help="limit (280)")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    if not options.command:
+        parser.error("PROGRAM is missing")
+    check_tools()
+    command = [str(pathlib.Path(options.command[0]).resolve()), *options.command[1:]]
+    with tempfile.TemporaryDirectory(prefix="hybridgen-numa-") as folder:
+        image = file_system(pathlib.Path(folder), command, [path.resolve() for path in options.data])
+        sys.exit(run(machine(image), options.seconds))
+
+
+if __name__ == "__main__":
+    main()
