@@ -60,11 +60,11 @@ LoadedExperiment load(const ExperimentOptions& options) {
   Experiment experiment = load_experiment(options.file, overrides);
   Platform platform = load_platform(find_platform(experiment.platform));
   ModelFiles model = find_model(experiment.model);
-  const Tokens context = experiment.workload().most_context();
-  if (context > model.shape.max_context) {
-    throw BadInput(experiment.path + ": prompt_tokens + new_tokens reach " + std::to_string(context) +
-                   " tokens, but " + model.shape.name + " goes up to " +
-                   std::to_string(model.shape.max_context) + "; use a shorter prompt");
+  for (const RequestShape& request : experiment.workload().requests) {
+    if (request.most_context() <= model.shape.max_context) continue;
+    throw BadInput(experiment.path + ": prompt_tokens + new_tokens reach " +
+                   std::to_string(request.most_context()) + " tokens, but " + model.shape.name +
+                   " goes up to " + std::to_string(model.shape.max_context) + "; use a shorter prompt");
   }
   return {std::move(experiment), std::move(platform), std::move(model)};
 }

@@ -17,16 +17,37 @@ std::string megabytes(Bytes bytes) {
   return text.str();
 }
 
+// "2048 prompt tokens", "9 requests of 100 to 4000 prompt tokens, 8 in flight".
+std::string size_of(const Experiment& experiment) {
+  const std::vector<RequestShape> requests = experiment.workload().requests;
+  if (requests.size() == 1) return std::to_string(requests.front().prompt_tokens) + " prompt tokens";
+  const auto [least, most] = std::minmax_element(
+      requests.begin(), requests.end(),
+      [](const RequestShape& a, const RequestShape& b) { return a.prompt_tokens < b.prompt_tokens; });
+  std::string prompts = std::to_string(least->prompt_tokens);
+  if (least->prompt_tokens < most->prompt_tokens) prompts += " to " + std::to_string(most->prompt_tokens);
+  return std::to_string(requests.size()) + " requests of " + prompts + " prompt tokens, at most " +
+         std::to_string(experiment.batch) + " in flight";
+}
+
+void print_speed(const RunMetrics& metrics) {
+  std::cout << std::fixed << std::setprecision(3) << "  TTFT            " << metrics.ttft_ms << " ms\n";
+  if (metrics.tpot_ms.empty()) {
+    std::cout << "  TPOT            none: no decode step\n";
+  } else {
+    std::cout << "  TPOT            " << metrics.tpot_mean_ms << " ms mean, " << metrics.tpot_p50_ms
+              << " p50, " << metrics.tpot_p90_ms << " p90, " << metrics.tpot_p99_ms << " p99\n"
+              << "  decode          " << metrics.decode_tokens_per_s << " tokens/s\n";
+  }
+  std::cout << "  whole run       " << metrics.tokens_per_s << " new tokens/s\n";
+}
+
 void print_summary(const LoadedExperiment& loaded, const ResultHeader& header, const Timeline& timeline,
                    const RunMetrics& metrics) {
   const Machine& machine = loaded.platform.machine;
   std::cout << loaded.experiment.composition.preset << " on " << machine.name() << " (" << header.executor
-            << "), " << loaded.model.shape.name << ", " << loaded.experiment.prompt_tokens
-            << " prompt tokens\n"
-            << std::fixed << std::setprecision(3) << "  TTFT            " << metrics.ttft_ms << " ms\n"
-            << "  TPOT            " << metrics.tpot_mean_ms << " ms mean, " << metrics.tpot_p50_ms << " p50, "
-            << metrics.tpot_p90_ms << " p90, " << metrics.tpot_p99_ms << " p99\n"
-            << "  decode          " << metrics.decode_tokens_per_s << " tokens/s\n";
+            << "), " << loaded.model.shape.name << ", " << size_of(loaded.experiment) << "\n";
+  print_speed(metrics);
   for (const Channel& channel : machine.channels()) {
     const Bytes bytes = metrics.channel_bytes.empty() ? 0 : metrics.channel_bytes[channel.id.index()];
     std::cout << "  moved           " << megabytes(bytes) << " over " << channel.name << "\n";

@@ -11,7 +11,7 @@ ForcedRun::ForcedRun(const LoadedExperiment& loaded, const Composition& composit
       policy_(composition, {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, params},
               workload_),
       executor_((check_fits(loaded.platform.machine, policy_.memory_plan()), loaded.platform.machine),
-                std::move(model), policy_.memory_plan(), feed(ids, from), workload_.new_tokens),
+                std::move(model), policy_.memory_plan(), feed(ids, from), workload_.most_new_tokens()),
       driver_(loaded.platform.machine, loaded.model.shape, workload_, policy_, executor_) {}
 
 TokenFeed ForcedRun::feed(const std::vector<std::int32_t>& ids, Tokens from) {

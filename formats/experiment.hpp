@@ -19,15 +19,23 @@ const char* name_of(OutcomeSourceKind kind);
 enum class WeightSource { files, dummy };
 const char* name_of(WeightSource source);
 
+// One request of workload.requests.
+struct RequestEntry {
+  RequestShape shape;
+  std::int64_t prompt_start = 0;  // the first token of the prompt in the prompt file
+  friend bool operator==(const RequestEntry&, const RequestEntry&) = default;
+};
+
 struct Experiment {
   std::string path;      // of the file; empty when made in memory
   std::string platform;  // a name under platform-models/ or a path
   std::string model;     // a name under models/ or configs/models/, or a path
   WeightSource weights = WeightSource::files;
-  std::string prompt_file;  // text, or token ids as little-endian int32 (*.ids)
-  Tokens prompt_tokens = 0;
-  Tokens new_tokens = 0;
-  int batch = 1;
+  std::string prompt_file;             // text, or token ids as little-endian int32 (*.ids)
+  Tokens prompt_tokens = 0;            // of each request; 0 where they are listed
+  Tokens new_tokens = 0;               // the same
+  int batch = 1;                       // requests in flight at once
+  std::vector<RequestEntry> requests;  // workload.requests; empty: `batch` equal ones
   bool stop_at_end_of_sequence = false;
   Composition composition;
   KvDtype kv_dtype = KvDtype::f16;
@@ -37,7 +45,10 @@ struct Experiment {
   std::int64_t seed = 0;
   int repeat = 1;
 
-  WorkloadShape workload() const { return {batch, prompt_tokens, new_tokens, stop_at_end_of_sequence}; }
+  // Every request with its stretch of the prompt file: the listed ones, or `batch` equal ones behind each
+  // other.
+  std::vector<RequestEntry> all_requests() const;
+  WorkloadShape workload() const;
 };
 
 // `--set key.path=value`, in the order given.

@@ -54,11 +54,50 @@ class ExperimentReader {
   void workload() {
     YamlMap map(root_.map("workload", Need::required), errors_);
     out_.prompt_file = resolve(map.text("prompt_file", Need::required).value_or(""), out_.path);
-    out_.prompt_tokens = map.integer("prompt_tokens", Need::required, {1, kMostTokens}).value_or(1);
-    out_.new_tokens = map.integer("new_tokens", Need::required, {1, kMostTokens}).value_or(1);
+    const bool listed = map.has("requests") || requests_misspelt(map);
+    if (listed) {
+      requests(map);
+    } else if (!map.has("prompt_tokens") && !map.has("new_tokens")) {
+      map.fault(
+          "requests",
+          "missing, and so are prompt_tokens and new_tokens; add these two, or requests with their own");
+    } else {
+      out_.prompt_tokens = size(map, "prompt_tokens");
+      out_.new_tokens = size(map, "new_tokens");
+    }
     out_.batch = count(map, "batch");
     out_.stop_at_end_of_sequence = map.flag("stop_at_end_of_sequence", Need::optional).value_or(false);
     map.finish();
+  }
+
+  static Tokens size(YamlMap& map, const std::string& key) {
+    return map.integer(key, Need::required, {1, kMostTokens}).value_or(1);
+  }
+
+  // Then what is missing is that list, not the two keys in its place.
+  static bool requests_misspelt(const YamlMap& map) {
+    const auto written = map.keys();
+    return !map.has("prompt_tokens") && !map.has("new_tokens") &&
+           std::any_of(written.begin(), written.end(),
+                       [](const std::string& key) { return nearest_name(key, {"requests"}) == "requests"; });
+  }
+
+  // Each with its own size; a prompt starts where the one before it ends, unless it says otherwise.
+  void requests(YamlMap& map) {
+    for (const char* key : {"prompt_tokens", "new_tokens"}) {
+      map.refuse(key, "workload.requests gives every request its own; remove one of the two");
+    }
+    std::int64_t next = 0;
+    for (const YamlItem& item : map.list("requests", Need::required)) {
+      YamlMap entry(item, errors_);
+      RequestEntry request;
+      request.shape.prompt_tokens = size(entry, "prompt_tokens");
+      request.shape.new_tokens = size(entry, "new_tokens");
+      request.prompt_start = entry.integer("prompt_start", Need::optional, {0, kMostTokens}).value_or(next);
+      entry.finish();
+      next = request.prompt_start + request.shape.prompt_tokens;
+      out_.requests.push_back(request);
+    }
   }
 
   void policy() {

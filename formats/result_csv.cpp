@@ -1,5 +1,10 @@
-// steps.csv, ops.csv, outcomes.csv. No field needs quoting: names are checked when the platform is read.
+// steps.csv, ops.csv, outcomes.csv, requests.csv. No field needs quoting: names are checked when the platform
+// is read.
+#include <array>
+#include <charconv>
+
 #include "core/base/hash.hpp"
+#include "core/driver/request_metrics.hpp"
 #include "formats/result_files.hpp"
 
 namespace hybridgen {
@@ -31,6 +36,14 @@ std::string hex(std::uint64_t value) {
   std::string text(16, '0');
   for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 0xf];
   return text;
+}
+
+// To the nanosecond.
+std::string milliseconds(double ms) {
+  std::array<char, 64> buffer{};
+  const auto [end, code] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), ms, std::chars_format::fixed, 6);
+  return code == std::errc() ? std::string(buffer.data(), end) : "";
 }
 
 }  // namespace
@@ -80,6 +93,20 @@ std::string ops_csv(const Machine& machine, const Timeline& timeline) {
       csv.add(op.start).add(op.end).add(op.bytes);
       csv.end_row();
     }
+  }
+  return csv.take();
+}
+
+std::string requests_csv(const WorkloadShape& workload, const Timeline& timeline) {
+  CsvText csv("request,prompt_tokens,new_tokens,generated_tokens,slot,ttft_ms,tpot_mean_ms,end");
+  std::int64_t id = 0;
+  for (const RequestMetrics& request : request_metrics(workload, timeline)) {
+    csv.add(id++).add(request.asked.prompt_tokens).add(request.asked.new_tokens).add(request.generated);
+    csv.add(request.slot.value);
+    csv.add(request.slot.valid() ? milliseconds(request.ttft_ms) : "");
+    csv.add(request.tpot_mean_ms ? milliseconds(*request.tpot_mean_ms) : "");
+    csv.add(name_of(request.end));
+    csv.end_row();
   }
   return csv.take();
 }

@@ -18,7 +18,7 @@ struct ResultContent {
   const Timeline& timeline;
 };
 
-inline constexpr int kResultFormat = 1;  // grows when a reader would misread a newer folder
+inline constexpr int kResultFormat = 2;  // grows when a reader would misread a newer folder
 
 // The whole text of one file each, ready to be written.
 std::string manifest_json(const ResultContent& content, const std::string& created);
@@ -27,6 +27,7 @@ std::string decisions_jsonl(const Timeline& timeline);
 std::string steps_csv(const Machine& machine, const Timeline& timeline);
 std::string ops_csv(const Machine& machine, const Timeline& timeline);
 std::string outcomes_csv(const Timeline& timeline);
+std::string requests_csv(const WorkloadShape& workload, const Timeline& timeline);
 std::string trace_json(const Machine& machine, const Timeline& timeline);
 
 // Header lines; the reader holds files against them.

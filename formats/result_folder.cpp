@@ -66,6 +66,7 @@ void write_files(const fs::path& folder, const ResultContent& content) {
   write_file(folder / "steps.csv", steps_csv(machine, content.timeline));
   write_file(folder / "ops.csv", ops_csv(machine, content.timeline));
   write_file(folder / "outcomes.csv", outcomes_csv(content.timeline));
+  write_file(folder / "requests.csv", requests_csv(content.experiment.workload(), content.timeline));
   write_file(folder / "decisions.jsonl", decisions_jsonl(content.timeline));
   write_file(folder / "trace.json", trace_json(machine, content.timeline));
   write_file(folder / "manifest.json", manifest_json(content, now_utc()));

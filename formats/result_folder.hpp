@@ -1,6 +1,6 @@
 // A result folder: written aside and renamed when whole, so that a killed run leaves nothing half valid.
-//   experiment.yaml manifest.json summary.json steps.csv ops.csv outcomes.csv decisions.jsonl platform.yaml
-//   trace.json
+//   experiment.yaml manifest.json summary.json steps.csv ops.csv outcomes.csv requests.csv decisions.jsonl
+//   platform.yaml trace.json
 #pragma once
 
 #include <string>

@@ -27,18 +27,24 @@ Json by_channel(const Machine& machine, const std::vector<Bytes>& bytes) {
   return json;
 }
 
-Json tpot(const RunMetrics& metrics) {
-  return {{"mean", metrics.tpot_mean_ms},
-          {"p50", metrics.tpot_p50_ms},
-          {"p90", metrics.tpot_p90_ms},
-          {"p99", metrics.tpot_p99_ms}};
+// A figure of the decode steps; without one there is none, and 0 would be a claim.
+Json of_decode(const RunMetrics& metrics, double figure) {
+  return metrics.tpot_ms.empty() ? Json(nullptr) : Json(figure);
+}
+
+void add_speed(Json& json, const RunMetrics& metrics) {
+  json["ttft_ms"] = metrics.ttft_ms;
+  json["tpot_ms"] = {{"mean", of_decode(metrics, metrics.tpot_mean_ms)},
+                     {"p50", of_decode(metrics, metrics.tpot_p50_ms)},
+                     {"p90", of_decode(metrics, metrics.tpot_p90_ms)},
+                     {"p99", of_decode(metrics, metrics.tpot_p99_ms)}};
+  json["decode_tokens_per_s"] = of_decode(metrics, metrics.decode_tokens_per_s);
+  json["tokens_per_s"] = metrics.tokens_per_s;
 }
 
 Json repeat_json(const Machine& machine, const RunMetrics& metrics) {
   Json json;
-  json["ttft_ms"] = metrics.ttft_ms;
-  json["tpot_ms"] = tpot(metrics);
-  json["decode_tokens_per_s"] = metrics.decode_tokens_per_s;
+  add_speed(json, metrics);
   json["bytes_moved"] = by_channel(machine, metrics.channel_bytes);
   json["tpot_each_ms"] = metrics.tpot_ms;
   return json;
@@ -57,8 +63,10 @@ void add_workload(Json& json, const ResultContent& content) {
   json["platform"] = content.platform.machine.name();
   json["model"] = experiment.model;
   json["prompt_file"] = experiment.prompt_file;
-  json["prompt_tokens"] = experiment.prompt_tokens;
-  json["new_tokens"] = experiment.new_tokens;
+  const bool listed = !experiment.requests.empty();  // then requests.csv says it of each
+  json["prompt_tokens"] = listed ? Json(nullptr) : Json(experiment.prompt_tokens);
+  json["new_tokens"] = listed ? Json(nullptr) : Json(experiment.new_tokens);
+  json["requests_count"] = experiment.all_requests().size();
   json["batch"] = experiment.batch;
 }
 
@@ -90,9 +98,7 @@ std::string summary_json(const ResultContent& content) {
   if (repeats.empty()) repeats.push_back(metrics);
   Json json;
   add_workload(json, content);
-  json["ttft_ms"] = metrics.ttft_ms;
-  json["tpot_ms"] = tpot(metrics);
-  json["decode_tokens_per_s"] = metrics.decode_tokens_per_s;
+  add_speed(json, metrics);
   json["bytes_moved"] = by_channel(machine, metrics.channel_bytes);
   Json peaks = Json::object();
   for (const Tier& tier : machine.tiers()) {
@@ -106,7 +112,7 @@ std::string summary_json(const ResultContent& content) {
   json["repeats"] = Json::array();  // mean TPOT of each, in ms
   json["repeat_metrics"] = Json::array();
   for (const RunMetrics& repeat : repeats) {
-    json["repeats"].push_back(repeat.tpot_mean_ms);
+    json["repeats"].push_back(of_decode(repeat, repeat.tpot_mean_ms));
     json["repeat_metrics"].push_back(repeat_json(machine, repeat));
   }
   if (!content.header.generated_ids_sha256.empty()) {
@@ -124,13 +130,8 @@ std::string decisions_jsonl(const Timeline& timeline) {
     json["step"] = step.decision.step.value;
     json["rows"] = Json::array();
     for (const RequestDecision& row : step.decision.rows) {
-      json["rows"].push_back({{"request", row.request.value},
-                              {"first_position", row.first_position},
-                              {"query_tokens", row.query_tokens},
-                              {"device_tokens", row.device_tokens},
-                              {"host_tokens", row.host_tokens},
-                              {"evict_tokens", row.evict_tokens},
-                              {"rows_per_head", row.rows_per_head}});
+      Json& fields = json["rows"].emplace_back(Json::object());
+      for_each_field(row, [&fields](const char* name, std::int64_t value) { fields[name] = value; });
     }
     text += dump(json, -1);
   }

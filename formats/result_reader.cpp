@@ -81,13 +81,7 @@ Decision decision_from(const Json& json) {
   decision.step = StepId(json.at("step").get<std::int64_t>());
   for (const Json& row : json.at("rows")) {
     RequestDecision request;
-    request.request = RequestId(row.at("request").get<std::int64_t>());
-    request.first_position = row.at("first_position").get<Tokens>();
-    request.query_tokens = row.at("query_tokens").get<Tokens>();
-    request.device_tokens = row.at("device_tokens").get<Tokens>();
-    request.host_tokens = row.at("host_tokens").get<Tokens>();
-    request.evict_tokens = row.at("evict_tokens").get<Tokens>();
-    request.rows_per_head = row.at("rows_per_head").get<std::int64_t>();
+    for_each_field(request, [&row](const char* name, auto& field) { row.at(name).get_to(field); });
     decision.rows.push_back(request);
   }
   return decision;
@@ -111,7 +105,7 @@ void read_decisions(const std::string& path, int requests, Timeline& timeline) {
     for (const RequestDecision& row : step.decision.rows) {
       if (row.request.value < 0 || row.request.value >= requests) {
         throw BadInput(where + ": request " + std::to_string(row.request.value) +
-                       " is not of experiment.yaml's batch; the result is damaged, make it anew");
+                       " is not of experiment.yaml's requests; the result is damaged, make it anew");
       }
     }
     add_to(hash, step.decision);
@@ -191,12 +185,15 @@ RunMetrics metrics_from(const Json& json, const Machine& machine) {
   RunMetrics metrics;
   json.at("ttft_ms").get_to(metrics.ttft_ms);
   const Json& tpot = json.at("tpot_ms");
-  tpot.at("mean").get_to(metrics.tpot_mean_ms);
-  tpot.at("p50").get_to(metrics.tpot_p50_ms);
-  tpot.at("p90").get_to(metrics.tpot_p90_ms);
-  tpot.at("p99").get_to(metrics.tpot_p99_ms);
-  json.at("decode_tokens_per_s").get_to(metrics.decode_tokens_per_s);
   json.at("tpot_each_ms").get_to(metrics.tpot_ms);
+  json.at("tokens_per_s").get_to(metrics.tokens_per_s);
+  if (!metrics.tpot_ms.empty()) {  // else null
+    tpot.at("mean").get_to(metrics.tpot_mean_ms);
+    tpot.at("p50").get_to(metrics.tpot_p50_ms);
+    tpot.at("p90").get_to(metrics.tpot_p90_ms);
+    tpot.at("p99").get_to(metrics.tpot_p99_ms);
+    json.at("decode_tokens_per_s").get_to(metrics.decode_tokens_per_s);
+  }
   for (const Channel& channel : machine.channels()) {
     metrics.channel_bytes.push_back(json.at("bytes_moved").at(channel.name).get<Bytes>());
   }
@@ -235,7 +232,8 @@ StoredResult read_result(const std::string& folder) {
     manifest.at("decision_hash").get_to(result.decision_hash);
   });
   const Machine& machine = result.platform.machine;
-  read_decisions(file("decisions.jsonl"), result.experiment.batch, result.timeline);
+  const auto requests = static_cast<int>(result.experiment.all_requests().size());
+  read_decisions(file("decisions.jsonl"), requests, result.timeline);
   read_steps(file("steps.csv"), machine, result.timeline);
   read_ops(file("ops.csv"), machine, result.timeline);
   read_outcomes(file("outcomes.csv"), result.timeline);

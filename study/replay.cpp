@@ -32,13 +32,11 @@ void compare_decisions(const std::string& step, const Decision& a, const Decisio
     const RequestDecision& x = a.rows[i];
     const RequestDecision& y = b.rows[i];
     const std::string row = step + "request " + std::to_string(x.request.value) + ", ";
-    first.compare(row, "request", x.request.value, y.request.value);
-    first.compare(row, "first_position", x.first_position, y.first_position);
-    first.compare(row, "query_tokens", x.query_tokens, y.query_tokens);
-    first.compare(row, "device_tokens", x.device_tokens, y.device_tokens);
-    first.compare(row, "host_tokens", x.host_tokens, y.host_tokens);
-    first.compare(row, "evict_tokens", x.evict_tokens, y.evict_tokens);
-    first.compare(row, "rows_per_head", x.rows_per_head, y.rows_per_head);
+    std::vector<std::int64_t> replayed;
+    for_each_field(y, [&](const char*, std::int64_t value) { replayed.push_back(value); });
+    std::size_t field = 0;
+    for_each_field(
+        x, [&](const char* name, std::int64_t value) { first.compare(row, name, value, replayed[field++]); });
   }
 }
 

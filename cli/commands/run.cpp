@@ -1,4 +1,6 @@
 // hybridgen run: the experiment on this machine.
+#include <algorithm>
+
 #include "cli/command.hpp"
 #include "cli/experiment_options.hpp"
 #include "cli/finish_run.hpp"
@@ -25,18 +27,21 @@ constexpr const char* kUsage =
     "  hybridgen run configs/demo/hybridgen.yaml --set weights=dummy    # made-up weights and prompt: times "
     "only\n";
 
-// Request i gets the i-th stretch of prompt_tokens tokens of the file.
 TokenFeed feed_of(const LoadedExperiment& loaded) {
   const Experiment& experiment = loaded.experiment;
-  const std::int64_t tokens = experiment.batch * experiment.prompt_tokens;
+  const std::vector<RequestEntry> requests = experiment.all_requests();
+  std::int64_t tokens = 0;
+  for (const RequestEntry& request : requests) {
+    tokens = std::max(tokens, request.prompt_start + request.shape.prompt_tokens);
+  }
   const std::vector<std::int32_t> ids =
       experiment.weights == WeightSource::dummy
           ? dummy_tokens(tokens, loaded.model.shape.vocab, static_cast<std::uint64_t>(experiment.seed))
           : read_prompt(experiment.prompt_file, loaded.model, tokens);
   TokenFeed feed;
-  for (int i = 0; i < experiment.batch; ++i) {
-    const auto first = ids.begin() + i * experiment.prompt_tokens;
-    feed.prompts.emplace_back(first, first + experiment.prompt_tokens);
+  for (const RequestEntry& request : requests) {
+    const auto first = ids.begin() + request.prompt_start;
+    feed.prompts.emplace_back(first, first + request.shape.prompt_tokens);
   }
   feed.end_tokens = loaded.model.end_tokens;
   return feed;
@@ -84,6 +89,7 @@ int run_command(const std::vector<std::string>& arguments) {
   if (!options.out.empty()) check_out_folder(options.out, options.force);
   const Experiment& experiment = loaded.experiment;
   const Machine& machine = loaded.platform.machine;
+  const WorkloadShape workload = experiment.workload();
   if (experiment.weights == WeightSource::files) require_weights(loaded.model);
   const MemoryPlan plan = policy_of(loaded).memory_plan();
   check_fits(machine, plan);
@@ -100,16 +106,16 @@ int run_command(const std::vector<std::string>& arguments) {
   for (int repeat = 0; repeat < experiment.repeat; ++repeat) {
     Policy policy = policy_of(loaded);
     const std::unique_ptr<RealExecutor> executor =
-        make_executor(executor_name, machine, model, plan, feed, experiment.new_tokens);
-    Driver driver(machine, loaded.model.shape, experiment.workload(), policy, *executor);
+        make_executor(executor_name, machine, model, plan, feed, workload.most_new_tokens());
+    Driver driver(machine, loaded.model.shape, workload, policy, *executor);
     timelines.push_back(driver.run([&](const StepEvent& step) {
       progress.show("run " + std::to_string(repeat + 1) + " of " + std::to_string(experiment.repeat) +
                     ", step " + std::to_string(step.decision.step.value + 1));
     }));
     generated.clear();
-    for (int i = 0; i < experiment.batch; ++i) {
-      const auto& tokens = executor->tokens(RequestId(i));
-      generated.insert(generated.end(), tokens.begin() + experiment.prompt_tokens, tokens.end());
+    for (std::size_t i = 0; i < workload.requests.size(); ++i) {
+      const auto& tokens = executor->tokens(RequestId(static_cast<std::int64_t>(i)));
+      generated.insert(generated.end(), tokens.begin() + workload.requests[i].prompt_tokens, tokens.end());
     }
     for (const std::string& warning : executor->warnings()) {
       header.notes.push_back("run " + std::to_string(repeat + 1) + ": " + warning);

@@ -23,6 +23,7 @@ using ChannelId = Id<struct ChannelTag>;
 using ProcessorId = Id<struct ProcessorTag>;
 using LaneId = Id<struct LaneTag>;
 using RequestId = Id<struct RequestTag>;
+using SlotId = Id<struct SlotTag>;  // room for one request at a time
 using StepId = Id<struct StepTag>;
 using OpId = Id<struct OpTag>;            // dense within a step, increasing
 using OutcomeId = Id<struct OutcomeTag>;  // dense within a step

@@ -39,10 +39,10 @@ void check_report(const Report& report, const Step& step, const Machine& machine
 Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadShape& workload, Policy& policy,
                Executor& executor)
     : machine_(machine),
-      workload_(workload),
       policy_(policy),
       executor_(executor),
-      residency_(machine, token_bytes(model, policy.memory_plan()), workload.requests) {
+      residency_(machine, token_bytes(model, policy.memory_plan()),
+                 static_cast<int>(workload.requests.size())) {
   check_fits(machine, policy.memory_plan());
   // What does not move is reserved; KV grows into its reservation as tokens arrive.
   for (const Reservation& r : policy.memory_plan().reservations) {
@@ -52,10 +52,11 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
     const auto shortage = residency_.reserve(r.tier, r.bytes);
     HG_CHECK(!shortage, name_of(r.purpose) << " did not fit after the check");
   }
-  for (int i = 0; i < workload.requests; ++i) {
+  for (const RequestShape& request : workload.requests) {
     RequestView view;
-    view.id = RequestId(i);
-    view.prompt_tokens = workload.prompt_tokens;
+    view.id = RequestId(static_cast<std::int64_t>(requests_.size()));
+    view.prompt_tokens = request.prompt_tokens;
+    view.new_tokens = request.new_tokens;
     requests_.push_back(view);
   }
 }
@@ -104,9 +105,7 @@ void Driver::apply(const Decision& decision) {
                  to_host >= 0 && to_device + to_host == row.query_tokens,
              "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
                      << " new tokens, " << to_device << " to the device, " << to_host << " to the host");
-    HG_CHECK(row.rows_per_head <= plan.exchange_rows_per_head,
-             "step " << decision.step.value << " request " << row.request.value << ": " << row.rows_per_head
-                     << " rows per head, planned for " << plan.exchange_rows_per_head);
+    take_slot(row);
     for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
       const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
       if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
@@ -119,11 +118,35 @@ void Driver::apply(const Decision& decision) {
   }
 }
 
+// Decisions may come from a file: what follows relies on a slot of one's own that is large enough.
+void Driver::take_slot(const RequestDecision& row) {
+  const MemoryPlan& plan = policy_.memory_plan();
+  RequestView& request = requests_.at(row.request.index());
+  const auto what = [&] {
+    return "request " + std::to_string(row.request.value) + " in slot " + std::to_string(row.slot.value);
+  };
+  HG_CHECK(row.slot.valid() && row.slot.index() < plan.slots.size(), what() << " of " << plan.slots.size());
+  if (request.waiting()) {
+    for (const RequestView& other : requests_) {
+      HG_CHECK(!other.in_flight() || other.slot != row.slot, what()
+                                                                 << ", which has request " << other.id.value);
+    }
+    request.slot = row.slot;
+  }
+  HG_CHECK(request.slot == row.slot, what() << ", not in its own slot " << request.slot.value);
+  const SlotPlan& slot = plan.slots[row.slot.index()];
+  HG_CHECK(row.rows_per_head <= slot.exchange_rows_per_head && row.host_tokens <= slot.host_tokens &&
+               row.device_tokens <= slot.segment_tokens,
+           what() << ": " << row.device_tokens << " device tokens, " << row.host_tokens << " host tokens, "
+                  << row.rows_per_head << " rows per head; planned for " << slot.segment_tokens << ", "
+                  << slot.host_tokens << ", " << slot.exchange_rows_per_head);
+}
+
 void Driver::finish(const Step& step, const Decision& decision, const Report& report) {
   for (const RequestDecision& row : decision.rows) {
     RequestView& request = requests_.at(row.request.index());
     ++request.generated;
-    if (request.generated == workload_.new_tokens) request.finished = true;
+    if (request.generated == request.new_tokens) request.finished = true;
   }
   for (const Outcome& outcome : step.outcomes) {
     const std::int64_t count = report.outcomes[outcome.id.index()];
@@ -137,6 +160,7 @@ void Driver::finish(const Step& step, const Decision& decision, const Report& re
     residency_.drop(row.request);
     request.device_tokens = 0;
     request.host_tokens = 0;
+    request.slot = SlotId();
   }
 }
 

@@ -37,11 +37,11 @@ class Driver {
  private:
   Decision next_decision();
   void apply(const Decision& decision);
+  void take_slot(const RequestDecision& row);
   void finish(const Step& step, const Decision& decision, const Report& report);
   void record(const Step& step, const Decision& decision, const Report& report);
 
   const Machine& machine_;
-  WorkloadShape workload_;
   Policy& policy_;
   Executor& executor_;
   Residency residency_;

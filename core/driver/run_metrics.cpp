@@ -36,6 +36,8 @@ RunMetrics metrics_of(const Timeline& timeline) {
     }
     before = step.end;
   }
+  const TimeNs duration = before - origin;
+  if (duration > 0) metrics.tokens_per_s = (prefills + decode_tokens) / static_cast<double>(duration) * 1e9;
   if (prefills > 0) metrics.ttft_ms /= prefills;
   if (decode_ms > 0) {
     metrics.tpot_mean_ms = decode_ms / static_cast<double>(metrics.tpot_ms.size());

@@ -27,8 +27,9 @@ class AttentionStep {
 class AttentionPart {
  public:
   virtual ~AttentionPart() = default;
-  // Fills in tokens per place; the policy turns them into reservations.
-  virtual void plan_memory(const WorkloadShape& workload, MemoryPlan& plan) const = 0;
+  // Fills in tiers, and tokens per place for a slot that takes requests up to this size; the policy asks for
+  // every slot and turns the answers into reservations. A larger size never needs less.
+  virtual void plan_memory(const RequestShape& largest, MemoryPlan& plan) const = 0;
   // Device, host and evicted tokens and rows per head of the row; position and query tokens are set already.
   virtual void place(const RequestView& request, const Estimator& estimator, RequestDecision& row) = 0;
   // Starts building a step: may add ops that come before the first layer.

@@ -18,10 +18,25 @@ struct RequestDecision {
   Tokens host_tokens = 0;          // in the host segment when the step ends
   Tokens evict_tokens = 0;         // move from the device segment to the host segment in this step
   std::int64_t rows_per_head = 0;  // host rows per query head that enter the softmax, or their bound
+  SlotId slot{0};                  // whose room the request has: taken at its prefill, kept until it ends
 
   bool prefill() const { return query_tokens > 1 || first_position == 0; }
   friend bool operator==(const RequestDecision&, const RequestDecision&) = default;
 };
+
+// The one list of a row's fields and their names in files: visit(name, field) for each, in the order of the
+// hash.
+template <class Row, class Visit>
+void for_each_field(Row& row, const Visit& visit) {
+  visit("request", row.request.value);
+  visit("slot", row.slot.value);
+  visit("first_position", row.first_position);
+  visit("query_tokens", row.query_tokens);
+  visit("device_tokens", row.device_tokens);
+  visit("host_tokens", row.host_tokens);
+  visit("evict_tokens", row.evict_tokens);
+  visit("rows_per_head", row.rows_per_head);
+}
 
 struct Decision {
   StepId step;
@@ -34,11 +49,7 @@ inline void add_to(Hash64& hash, const Decision& decision) {
   hash.add(decision.step.value);
   hash.add(static_cast<std::int64_t>(decision.rows.size()));
   for (const RequestDecision& row : decision.rows) {
-    for (const std::int64_t value :
-         {static_cast<std::int64_t>(row.request.value), row.first_position, row.query_tokens,
-          row.device_tokens, row.host_tokens, row.evict_tokens, row.rows_per_head}) {
-      hash.add(value);
-    }
+    for_each_field(row, [&hash](const char*, std::int64_t value) { hash.add(value); });
   }
 }
 

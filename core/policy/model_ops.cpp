@@ -38,6 +38,7 @@ Op ModelOps::request_op(OpKind kind, Role role, const RequestDecision& row, int 
   op.role = role;
   op.layer = layer;
   op.request = row.request;
+  op.slot = row.slot;
   return op;
 }
 
@@ -69,9 +70,10 @@ Op ModelOps::lm_head(const Decision& decision) const {
                    2 * static_cast<std::int64_t>(decision.rows.size()) * model_.head_weights());
 }
 
-Op ModelOps::sample(RequestId request) const {
+Op ModelOps::sample(const RequestDecision& row) const {
   Op op = device_op(OpKind::sample, -1, 0, 0);
-  op.request = request;
+  op.request = row.request;
+  op.slot = row.slot;
   op.traffic.items = Amount::fixed(model_.vocab);
   return op;
 }

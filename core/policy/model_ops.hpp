@@ -39,7 +39,9 @@ class ModelOps {
   Op project_out(const Decision& decision, int layer) const;
   Op ffn(const Decision& decision, int layer) const;
   Op lm_head(const Decision& decision) const;
-  Op sample(RequestId request) const;
+
+  // One request.
+  Op sample(const RequestDecision& row) const;
 
   // One request, one layer.
   // Full attention of the row's query tokens over `tokens` tokens that lie in `place`.

@@ -18,6 +18,11 @@ struct RequestView {
   Tokens host_tokens = 0;    // of these in the host segment
   Tokens generated = 0;      // new tokens so far
   bool finished = false;
+  Tokens new_tokens = 0;  // at which it ends, if no end of sequence comes before
+  SlotId slot{};          // invalid while it waits for one and after it ended
+
+  bool waiting() const { return cached_tokens == 0 && !finished; }
+  bool in_flight() const { return cached_tokens > 0 && !finished; }
 };
 
 struct Observation {

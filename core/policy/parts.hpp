@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/policy/admission_part.hpp"
 #include "core/policy/attention_part.hpp"
 #include "core/policy/params.hpp"
 #include "core/policy/part_context.hpp"
@@ -26,6 +27,7 @@ struct AttentionNeeds {
 using MakeSplit = std::unique_ptr<SplitPart> (*)(const PartContext&);
 using MakeSelect = std::unique_ptr<SelectPart> (*)(const PartContext&);
 using MakePlacement = std::unique_ptr<PlacementPart> (*)(const PartContext&);
+using MakeAdmission = std::unique_ptr<AdmissionPart> (*)(const PartContext&);
 using MakeAttention = std::unique_ptr<AttentionPart> (*)(const PartContext&, AttentionNeeds);
 
 // A part as the registry knows it.
@@ -33,10 +35,11 @@ struct PartEntry {
   std::string name;
   std::string sentence;
   std::vector<ParamSpec> params;
-  std::variant<MakeAttention, MakeSelect, MakeSplit, MakePlacement> make;  // the alternative is the slot
+  std::variant<MakeAttention, MakeSelect, MakeSplit, MakePlacement, MakeAdmission>
+      make;  // the alternative is the slot
 
   const char* slot() const {
-    constexpr const char* kSlots[] = {"attention", "select", "split", "placement"};
+    constexpr const char* kSlots[] = {"attention", "select", "split", "placement", "admission"};
     return kSlots[make.index()];
   }
 };

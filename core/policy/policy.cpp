@@ -1,10 +1,12 @@
 #include "core/policy/policy.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
+#include "core/policy/slots.hpp"
 
 namespace hybridgen {
 namespace {
@@ -48,54 +50,88 @@ Policy::Policy(const Composition& composition, const PartContext& context, const
   const auto* make = maker<MakeAttention>("attention", composition.attention);
   HG_CHECK(make != nullptr, "a policy needs an attention part");
   attention_ = (*make)(context, std::move(needs));
-  attention_->plan_memory(workload, plan_);
+  const auto* make_admission = maker<MakeAdmission>("admission", composition.admission);
+  HG_CHECK(make_admission != nullptr, "a policy needs an admission part");
+  admission_ = (*make_admission)(context);
+  plan_slots();
   plan_reservations();
+}
+
+void Policy::plan_slots() {
+  slots_ = slots_for(workload_);
+  HG_CHECK(!slots_.empty(), "a workload without requests");
+  SlotPlan most;
+  for (const RequestShape& largest : slots_) {
+    static_cast<SlotPlan&>(plan_) = {};
+    attention_->plan_memory(largest, plan_);
+    const SlotPlan& slot = plan_.slots.emplace_back(plan_);
+    most.segment_tokens = std::max(most.segment_tokens, slot.segment_tokens);
+    most.host_tokens = std::max(most.host_tokens, slot.host_tokens);
+    most.staging_tokens = std::max(most.staging_tokens, slot.staging_tokens);
+    most.exchange_rows_per_head = std::max(most.exchange_rows_per_head, slot.exchange_rows_per_head);
+  }
+  static_cast<SlotPlan&>(plan_) = most;
 }
 
 void Policy::plan_reservations() {
   const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
   const Bytes layers = model_.layers;
-  const Bytes requests = workload_.requests;
+  const auto of_all = [this](std::int64_t SlotPlan::*size) {
+    std::int64_t sum = 0;
+    for (const SlotPlan& slot : plan_.slots) sum = std::min(kMoreThanAnything, sum + slot.*size);
+    return sum;
+  };
   const auto reserve = [this](TierId tier, Purpose purpose, std::initializer_list<Bytes> factors) {
     const Bytes bytes = saturated_product(factors);
     if (bytes > 0) plan_.reservations.push_back({tier, purpose, bytes});
   };
   reserve(plan_.device_tier, Purpose::weights, {model_.weight_bytes()});
-  reserve(plan_.device_tier, Purpose::device_kv, {requests, layers, 2, row, plan_.segment_tokens});
+  reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
-          {requests, plan_.staging_buffers, 2, row, plan_.staging_tokens});
-  if (plan_.host_tokens > 0) {
-    reserve(plan_.host_k_tier, Purpose::host_k, {requests, layers, row, plan_.host_tokens});
-    reserve(plan_.host_v_tier, Purpose::host_v, {requests, layers, row, plan_.host_tokens});
+          {plan_.staging_buffers, 2, row, of_all(&SlotPlan::staging_tokens)});
+  if (const Tokens host_tokens = of_all(&SlotPlan::host_tokens); host_tokens > 0) {
+    reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
+    reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});
   }
-  if (plan_.exchange_rows_per_head > 0) {
+  if (const std::int64_t rows = of_all(&SlotPlan::exchange_rows_per_head); rows > 0) {
     const Bytes row_and_score = model_.head_dim * bytes_of(plan_.kv_dtype) + kLogitBytes;
     for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
-      reserve(tier, Purpose::exchange,
-              {requests, model_.query_heads, plan_.exchange_rows_per_head, row_and_score});
+      reserve(tier, Purpose::exchange, {model_.query_heads, rows, row_and_score});
     }
   }
+}
+
+// First come, first served: one that waits for a large slot is not overtaken.
+const RequestView* Policy::next_admitted(const Observation& observation, SlotId& slot) const {
+  const auto& requests = observation.requests;
+  const auto first = std::find_if(requests.begin(), requests.end(),
+                                  [](const RequestView& request) { return request.waiting(); });
+  if (first == requests.end() || !admission_->admits(observation)) return nullptr;
+  const auto free = free_slot_for(*first, slots_, requests);
+  if (!free) return nullptr;
+  slot = *free;
+  return &*first;
 }
 
 Decision Policy::decide(const Observation& observation) {
   Decision decision;
   decision.step = observation.step;
-  auto add = [&](const RequestView& request, Tokens query_tokens) {
+  auto add = [&](const RequestView& request, Tokens query_tokens, SlotId slot) {
     RequestDecision row;
     row.request = request.id;
+    row.slot = slot;
     row.first_position = request.cached_tokens;
     row.query_tokens = query_tokens;
     attention_->place(request, observation.estimator, row);
     decision.rows.push_back(row);
   };
-  for (const RequestView& request : observation.requests) {
-    if (request.cached_tokens == 0 && !request.finished) {
-      add(request, request.prompt_tokens);
-      return decision;
-    }
+  SlotId slot;
+  if (const RequestView* admitted = next_admitted(observation, slot)) {
+    add(*admitted, admitted->prompt_tokens, slot);
+    return decision;
   }
   for (const RequestView& request : observation.requests) {
-    if (!request.finished) add(request, 1);
+    if (request.in_flight()) add(request, 1, request.slot);
   }
   return decision;
 }
@@ -103,7 +139,7 @@ Decision Policy::decide(const Observation& observation) {
 Step Policy::build(const Decision& decision) const {
   Batch batch;
   for (const RequestDecision& row : decision.rows)
-    batch.push_back({row.request, row.first_position, row.query_tokens});
+    batch.push_back({row.request, row.first_position, row.query_tokens, row.slot});
   StepBuilder builder(machine_, decision.step, std::move(batch));
   const ModelOps ops(model_, plan_);
   OpId last = builder.add(ops.embed(decision), {});
@@ -120,7 +156,7 @@ Step Policy::build(const Decision& decision) const {
     if (workload_.stop_at_end_of_sequence) {
       builder.declare(OutcomeKind::end_of_sequence, row.request, -1, 0, 1);
     }
-    builder.add(ops.sample(row.request), {last});
+    builder.add(ops.sample(row), {last});
   }
   return builder.take();
 }

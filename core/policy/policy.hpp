@@ -18,20 +18,24 @@ class Policy {
   const Composition& composition() const { return composition_; }
   const MemoryPlan& memory_plan() const { return plan_; }
 
-  // Static admission: requests are prefilled one per step, in order, then all unfinished ones decode
-  // together. An empty decision says that nothing is left.
+  // Requests are prefilled one per step, in order, as the admission part lets them and a slot is free; else
+  // all that are in flight decode together. An empty decision says that nothing is left.
   Decision decide(const Observation& observation);
   // Pure: equal decisions give equal steps.
   Step build(const Decision& decision) const;
 
  private:
+  void plan_slots();
   void plan_reservations();
+  const RequestView* next_admitted(const Observation& observation, SlotId& slot) const;
 
   const Machine& machine_;
   const ModelShape& model_;
   Composition composition_;
   WorkloadShape workload_;
+  std::vector<RequestShape> slots_;  // sizes of the requests that they take, by slot id
   std::unique_ptr<AttentionPart> attention_;
+  std::unique_ptr<AdmissionPart> admission_;
   MemoryPlan plan_;
 };
 

@@ -15,7 +15,9 @@ namespace hybridgen {
   PART(split_fixed)              \
   PART(placement_unified)        \
   PART(placement_semantic)       \
-  PART(placement_interleave)
+  PART(placement_interleave)     \
+  PART(admission_continuous)     \
+  PART(admission_static)
 
 #define HYBRIDGEN_DECLARE(name) PartEntry name();
 HYBRIDGEN_PARTS(HYBRIDGEN_DECLARE)
@@ -48,11 +50,12 @@ std::string* Composition::choice(const std::string& slot) {
   if (slot == "select") return &select;
   if (slot == "split") return &split;
   if (slot == "placement") return &placement;
+  if (slot == "admission") return &admission;
   return nullptr;
 }
 
 const std::vector<std::string>& part_slots() {
-  static const std::vector<std::string> kSlots = {"attention", "select", "split", "placement"};
+  static const std::vector<std::string> kSlots = {"attention", "select", "split", "placement", "admission"};
   return kSlots;
 }
 

@@ -26,17 +26,23 @@ struct Reservation {
   Bytes bytes = 0;
 };
 
-struct MemoryPlan {
+// The room of one request at a time.
+struct SlotPlan {
+  Tokens segment_tokens = 0;                // slots of the device ring
+  Tokens host_tokens = 0;                   // at most on the host
+  Tokens staging_tokens = 0;                // per buffer
+  std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+};
+
+// The sizes it inherits are the most that any slot has.
+struct MemoryPlan : SlotPlan {
   KvDtype kv_dtype = KvDtype::f16;
   TierId device_tier;  // weights, device segment, staging
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
-  Tokens segment_tokens = 0;  // per request: slots of the device ring
-  Tokens host_tokens = 0;     // per request: at most
-  Tokens staging_tokens = 0;  // per buffer and request
   int staging_buffers = 0;
-  std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
-  std::vector<Reservation> reservations;    // what all requests need together
+  std::vector<SlotPlan> slots;            // by slot id
+  std::vector<Reservation> reservations;  // what all slots need together
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -42,6 +42,7 @@ struct Op {
   LaneId lane;
   std::int32_t layer = -1;  // -1: not of a layer
   RequestId request;        // invalid: all rows of the batch
+  SlotId slot;              // the request's room, where the op works on its KV or buffers
   Work work;
   Traffic traffic;
   OutcomeId produces;                  // the outcome this op makes known; usually none

@@ -24,8 +24,9 @@ struct Step {
   }
 };
 
-// Hash over everything but sizes: kinds, roles, lanes, layers, places, rules, dependencies, outcomes.
-// Equal structure means that a captured graph or a known cost may be used again.
+// Hash over everything but sizes: kinds, roles, lanes, layers, requests, places, rules, dependencies,
+// outcomes. Not the slots: within a run a request has one. Equal structure means that a captured graph or a
+// known cost may be used again.
 std::uint64_t structure_hash(const Step& step);
 
 }  // namespace hybridgen

@@ -41,6 +41,7 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.staging_tokens = most_tokens;
   plan.staging_buffers = 2;
   plan.exchange_rows_per_head = ProbeRig::kMostRowsPerHead;
+  plan.slots = {plan};  // one slot of these sizes
   return plan;
 }
 
@@ -178,7 +179,7 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
     case OpKind::lm_head:
       return {ops_.lm_head(decision)};
     case OpKind::sample:
-      return {ops_.sample(row.request)};
+      return {ops_.sample(row)};
   }
   return {};
 }

@@ -29,12 +29,13 @@ std::vector<TierMemory> memory_of(const Machine& machine, TierId device_tier) {
   return memory;
 }
 
-std::vector<RequestBuffers> requests_of(const HostModel& model, const MemoryPlan& plan, const TokenFeed& feed,
-                                        std::vector<TierMemory>& memory) {
-  std::vector<RequestBuffers> requests;
-  requests.reserve(feed.prompts.size());
-  for (std::size_t i = 0; i < feed.prompts.size(); ++i) requests.emplace_back(model.shape, plan, memory);
-  return requests;
+std::vector<RequestBuffers> slots_of(const HostModel& model, const MemoryPlan& plan,
+                                     std::vector<TierMemory>& memory) {
+  std::vector<RequestBuffers> slots;
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    slots.emplace_back(model.shape, plan, SlotId(static_cast<std::int64_t>(i)), memory);
+  }
+  return slots;
 }
 
 ModelWeights weights_on_card(const HostModel& model, TierMemory& memory) {
@@ -72,10 +73,9 @@ class CudaExecutor final : public RealExecutor {
         feed_(std::move(feed)),
         memory_(memory_of(machine, plan.device_tier)),
         weights_(weights_on_card(*model_, memory_.at(plan.device_tier.index()))),
-        requests_(requests_of(*model_, plan_, feed_, memory_)),
-        state_(model_->shape, plan_, feed_, new_tokens, requests_, multiprocessors(),
-               options.most_query_tokens),
-        gpu_ops_(model_->shape, weights_, plan_, state_, requests_),
+        slots_(slots_of(*model_, plan_, memory_)),
+        state_(model_->shape, plan_, feed_, new_tokens, slots_, multiprocessors(), options.most_query_tokens),
+        gpu_ops_(model_->shape, weights_, plan_, state_, slots_),
         streams_(gpu_ops_, state_, streams_of(machine), options.graphs),
         anchor_(streams_.anchor()),
         host_ops_(model_->shape, plan_),
@@ -87,9 +87,9 @@ class CudaExecutor final : public RealExecutor {
       tokens_.back().reserve(prompt.size() + static_cast<std::size_t>(new_tokens));
     }
     const int threads = std::max(1, machine.lane(machine.lane_of(Role::host)).threads);
-    for (RequestBuffers& request : requests_) request.scratch.resize(host_ops_.select_scratch(threads));
-    if (options.random_kv) fill_with_random_kv(model_->shape, plan_, requests_);
-    host_ = std::make_unique<HostLane>(machine, host_ops_, requests_, state_, [this] { return now(); });
+    for (RequestBuffers& slot : slots_) slot.scratch.resize(HostOps::select_scratch(slot.size(), threads));
+    if (options.random_kv) fill_with_random_kv(model_->shape, plan_, slots_);
+    host_ = std::make_unique<HostLane>(machine, host_ops_, slots_, state_, [this] { return now(); });
   }
 
   const Capabilities& capabilities() const override { return capabilities_; }
@@ -157,7 +157,7 @@ class CudaExecutor final : public RealExecutor {
     run.sequence = sequence_;
     run.records.resize(run.step->ops.size());
     run.outcomes.assign(run.step->outcomes.size(), -1);
-    run.chosen.assign(requests_.size(),
+    run.chosen.assign(slots_.size(),
                       std::vector<std::int64_t>(static_cast<std::size_t>(model_->shape.layers)));
     run.channel_bytes.resize(machine_.channels().size());
     state_.write_params(*run.step, run.sequence, tokens_, feed_.prompts);
@@ -215,7 +215,7 @@ class CudaExecutor final : public RealExecutor {
     ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.channel_bytes);
     const bool of_layer = op.request.valid() && op.layer >= 0;
     const std::int64_t chosen =
-        of_layer ? run.chosen[op.request.index()][static_cast<std::size_t>(op.layer)] : 0;
+        of_layer ? run.chosen[op.slot.index()][static_cast<std::size_t>(op.layer)] : 0;
     moved_.count(*run.step, op, chosen, bytes);
     record.bytes = bytes.total();
     return record;
@@ -227,7 +227,7 @@ class CudaExecutor final : public RealExecutor {
   TokenFeed feed_;
   std::vector<TierMemory> memory_;
   ModelWeights weights_;
-  std::vector<RequestBuffers> requests_;
+  std::vector<RequestBuffers> slots_;  // by slot
   DeviceState state_;
   GpuOps gpu_ops_;
   StreamLanes streams_;

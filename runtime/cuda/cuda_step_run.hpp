@@ -23,7 +23,7 @@ struct CudaStepRun {
   // Written by the host lane, read once it is done.
   std::vector<OpRecord> records;                  // by op id; of host ops
   std::vector<std::int64_t> outcomes;             // by outcome id; -1: not the host's
-  std::vector<std::vector<std::int64_t>> chosen;  // by request, by layer: rows that a selection took
+  std::vector<std::vector<std::int64_t>> chosen;  // by slot, by layer: rows that a selection took
   std::vector<Bytes> channel_bytes;
   std::atomic<std::uint32_t> host_done{0};  // 1: the host lane is through
 };

@@ -31,16 +31,17 @@ void upload(T* to, std::span<const T> from) {
 }  // namespace
 
 DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed,
-                         Tokens new_tokens, const std::vector<RequestBuffers>& requests, int multiprocessors,
+                         Tokens new_tokens, const std::vector<RequestBuffers>& slots, int multiprocessors,
                          Tokens most_query_tokens)
     : most_tokens(std::max<Tokens>(most_query_tokens > 0 ? most_query_tokens : longest_prompt(feed),
-                                   static_cast<Tokens>(feed.prompts.size()))),
+                                   static_cast<Tokens>(slots.size()))),
       device_("working memory of the GPU", device_memory()),
       mapped_("memory shared with the GPU", mapped_memory()),
-      requests_(requests.size()) {
+      requests_(feed.prompts.size()),
+      slots_(slots.size()) {
   qkv_width = shape.q_width() + 2 * shape.kv_width();
-  most_ops = static_cast<std::size_t>(shape.layers) * (kMostLayerOps + requests_ * kMostRequestOps) +
-             2 * requests_ + kMostLayerOps;
+  most_ops = static_cast<std::size_t>(shape.layers) * (kMostLayerOps + slots_ * kMostRequestOps) +
+             2 * slots_ + kMostLayerOps;
   const int blocks = kBlocksPerMultiprocessor * multiprocessors;
   attend_splits =
       split_count(std::max(plan.segment_tokens, plan.staging_tokens), kRowGrain, shape.kv_heads, blocks);
@@ -49,20 +50,21 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   space.pieces = device_.array<float>(
       partial_floats(shape.query_heads, std::max(attend_splits, joint_splits), shape.head_dim));
   space.arrived = device_.array<unsigned>(shape.query_heads);
-  take_activations(shape, requests_);
-  take_params(requests_);
+  take_activations(shape);
+  take_params();
   take_tokens(feed, new_tokens);
-  take_stores(shape, plan, requests);
+  take_stores(shape, plan, slots);
   const auto count = static_cast<std::int64_t>(requests_);
-  offsets = device_.array<std::int32_t>(count * (shape.query_heads + 1));
-  host_offsets = mapped_.array<std::int32_t>(count * (shape.query_heads + 1));
+  const auto exchanges = static_cast<std::int64_t>(slots_) * (shape.query_heads + 1);
+  offsets = device_.array<std::int32_t>(exchanges);
+  host_offsets = mapped_.array<std::int32_t>(exchanges);
   sampled = mapped_.array<std::int32_t>(count);
   if (feed.on_logits) host_logits = mapped_.array<float>(count * shape.vocab);
   flags = mapped_.array<std::uint32_t>(static_cast<std::int64_t>(most_ops * kFlagStride));
   abandon = mapped_.array<std::uint32_t>(1);
 }
 
-void DeviceState::take_activations(const ModelShape& shape, std::size_t requests) {
+void DeviceState::take_activations(const ModelShape& shape) {
   hidden = device_.array<float>(most_tokens * shape.hidden);
   normed = device_.array<float>(most_tokens * shape.hidden);
   qkv = device_.array<float>(most_tokens * qkv_width);
@@ -74,23 +76,23 @@ void DeviceState::take_activations(const ModelShape& shape, std::size_t requests
   upload<double>(frequencies, turns);
   cosine = device_.array<float>(most_tokens * shape.head_dim / 2);
   sine = device_.array<float>(most_tokens * shape.head_dim / 2);
-  logits = device_.array<float>(static_cast<std::int64_t>(requests) * shape.vocab);
+  logits = device_.array<float>(static_cast<std::int64_t>(slots_) * shape.vocab);
 }
 
-ParamBlock DeviceState::block_at(std::byte* base, std::size_t requests) const {
+ParamBlock DeviceState::block_at(std::byte* base) const {
   ParamBlock block;
   block.step = reinterpret_cast<StepParams*>(base);
   block.rows = reinterpret_cast<RowParams*>(base + sizeof(StepParams));
-  block.ops = reinterpret_cast<OpParams*>(base + sizeof(StepParams) + requests * sizeof(RowParams));
+  block.ops = reinterpret_cast<OpParams*>(base + sizeof(StepParams) + slots_ * sizeof(RowParams));
   return block;
 }
 
-void DeviceState::take_params(std::size_t requests) {
+void DeviceState::take_params() {
   static_assert(sizeof(StepParams) % alignof(RowParams) == 0 && sizeof(RowParams) % alignof(OpParams) == 0);
   param_bytes_ =
-      static_cast<Bytes>(sizeof(StepParams) + requests * sizeof(RowParams) + most_ops * sizeof(OpParams));
-  params = block_at(device_.allocate(param_bytes_), requests);
-  pinned_ = block_at(mapped_.allocate(param_bytes_), requests);
+      static_cast<Bytes>(sizeof(StepParams) + slots_ * sizeof(RowParams) + most_ops * sizeof(OpParams));
+  params = block_at(device_.allocate(param_bytes_));
+  pinned_ = block_at(mapped_.allocate(param_bytes_));
 }
 
 void DeviceState::take_tokens(const TokenFeed& feed, Tokens new_tokens) {
@@ -111,13 +113,13 @@ void DeviceState::take_tokens(const TokenFeed& feed, Tokens new_tokens) {
 }
 
 void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
-                              const std::vector<RequestBuffers>& requests) {
+                              const std::vector<RequestBuffers>& slots) {
   const auto table = [&](KvPlace place, int count) {
     std::vector<KvStore> list;
     for (int i = 0; i < count; ++i) {
-      for (const RequestBuffers& request : requests) {
-        const RowStore& k = request.device_k(place, i, i);
-        list.push_back({k.base, request.device_v(place, i, i).base, k.slots});
+      for (const RequestBuffers& slot : slots) {
+        const RowStore& k = slot.device_k(place, i, i);
+        list.push_back({k.base, slot.device_v(place, i, i).base, k.slots});
       }
     }
     auto* on_card = device_.array<KvStore>(static_cast<std::int64_t>(list.size()));
@@ -130,8 +132,8 @@ void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
 
 const KvStore* DeviceState::stores(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_ + static_cast<std::size_t>(layer) * requests_
-                                   : staging_ + static_cast<std::size_t>(buffer) * requests_;
+  return place == KvPlace::segment ? segment_ + static_cast<std::size_t>(layer) * slots_
+                                   : staging_ + static_cast<std::size_t>(buffer) * slots_;
 }
 
 void DeviceState::write_params(const Step& step, std::uint32_t sequence,
@@ -139,14 +141,14 @@ void DeviceState::write_params(const Step& step, std::uint32_t sequence,
                                const std::vector<std::vector<std::int32_t>>& prompts) {
   HG_CHECK(step.ops.size() <= most_ops,
            "a step of " << step.ops.size() << " ops; there is room for " << most_ops);
-  HG_CHECK(step.batch.size() <= requests_,
-           "a batch of " << step.batch.size() << " of " << requests_ << " requests");
+  HG_CHECK(step.batch.size() <= slots_, "a batch of " << step.batch.size() << " in " << slots_ << " slots");
   *pinned_.step = {sequence, static_cast<std::int32_t>(step.batch.size()), 0};
-  std::vector<const BatchRow*> row_of(requests_);
+  std::vector<const BatchRow*> row_of(slots_);
   for (std::size_t i = 0; i < step.batch.size(); ++i) {
     const BatchRow& row = step.batch[i];
-    row_of.at(row.request.index()) = &row;
-    pinned_.rows[i] = {row.request.value, pinned_.step->query_tokens, row.first_position, row.query_tokens};
+    row_of.at(row.slot.index()) = &row;
+    pinned_.rows[i] = {row.request.value, row.slot.value, pinned_.step->query_tokens, row.first_position,
+                       row.query_tokens};
     pinned_.step->query_tokens += row.query_tokens;
   }
   HG_CHECK(pinned_.step->query_tokens <= most_tokens,
@@ -155,7 +157,7 @@ void DeviceState::write_params(const Step& step, std::uint32_t sequence,
     OpParams& to = pinned_.ops[op.id.index()];
     to = {0, 0, 0, op.work.first_token, op.work.tokens, 0};
     if (!op.request.valid()) continue;
-    const BatchRow* row = row_of.at(op.request.index());
+    const BatchRow* row = row_of.at(op.slot.index());
     HG_CHECK(row != nullptr,
              "op " << op.id.value << ": request " << op.request.value << " is not in the batch");
     to.context = row->context();

@@ -19,16 +19,16 @@ namespace hybridgen::cuda {
 // One step's sizes: written by the host into pinned memory, copied to the card at the step's start.
 struct ParamBlock {
   StepParams* step = nullptr;
-  RowParams* rows = nullptr;  // [requests]
+  RowParams* rows = nullptr;  // [slots]
   OpParams* ops = nullptr;    // [most_ops]
 };
 
 class DeviceState {
  public:
-  // requests: by request id, with KV in the memory of their tiers. multiprocessors: of the card.
+  // slots: by slot id, with KV in the memory of their tiers. multiprocessors: of the card.
   // most_query_tokens: of a step; 0: the longest prompt.
   DeviceState(const ModelShape& shape, const MemoryPlan& plan, const TokenFeed& feed, Tokens new_tokens,
-              const std::vector<RequestBuffers>& requests, int multiprocessors, Tokens most_query_tokens);
+              const std::vector<RequestBuffers>& slots, int multiprocessors, Tokens most_query_tokens);
 
   std::int64_t most_tokens = 0;  // query tokens of a step
   std::size_t most_ops = 0;      // of a step
@@ -42,7 +42,7 @@ class DeviceState {
   std::int64_t token_stride = 0;
   std::int32_t* forced = nullptr;  // [request][new tokens]; null without teacher forcing
   std::int64_t forced_stride = 0;
-  std::int32_t* offsets = nullptr;  // [request][query_heads + 1]: packed rows by head, as sent up
+  std::int32_t* offsets = nullptr;  // [slot][query_heads + 1]: packed rows by head, as sent up
   PartialSpace space;
   int attend_splits = 1;  // of kernels over the device's rows
   int joint_splits = 1;   // of the joint softmax
@@ -55,7 +55,7 @@ class DeviceState {
   std::uint32_t* flags = nullptr;        // [most_ops * kFlagStride]
   std::uint32_t* abandon = nullptr;      // not 0: nobody may wait any longer
 
-  // Stores of a layer (segment) or of a buffer (staging), by request.
+  // Stores of a layer (segment) or of a buffer (staging), by slot.
   const KvStore* stores(KvPlace place, int layer, int buffer) const;
 
   // The step's sizes into pinned memory; then onto the card.
@@ -65,20 +65,20 @@ class DeviceState {
   void upload_params(cudaStream_t stream) const;
 
  private:
-  void take_activations(const ModelShape& shape, std::size_t requests);
-  void take_params(std::size_t requests);
+  void take_activations(const ModelShape& shape);
+  void take_params();
   void take_tokens(const TokenFeed& feed, Tokens new_tokens);
-  void take_stores(const ModelShape& shape, const MemoryPlan& plan,
-                   const std::vector<RequestBuffers>& requests);
-  ParamBlock block_at(std::byte* base, std::size_t requests) const;
+  void take_stores(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
+  ParamBlock block_at(std::byte* base) const;
 
   TierMemory device_;
   TierMemory mapped_;
   ParamBlock pinned_;
   Bytes param_bytes_ = 0;
   std::size_t requests_ = 0;
-  KvStore* segment_ = nullptr;  // [layer][request], on the card
-  KvStore* staging_ = nullptr;  // [buffer][request]
+  std::size_t slots_ = 0;
+  KvStore* segment_ = nullptr;  // [layer][slot], on the card
+  KvStore* staging_ = nullptr;  // [buffer][slot]
 };
 
 }  // namespace hybridgen::cuda

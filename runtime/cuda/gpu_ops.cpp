@@ -33,15 +33,14 @@ Tokens query_tokens(const Step& step) {
 }  // namespace
 
 GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const MemoryPlan& plan,
-               DeviceState& state, std::vector<RequestBuffers>& requests)
+               DeviceState& state, std::vector<RequestBuffers>& slots)
     : shape_(shape),
       weights_(weights),
       state_(state),
-      requests_(requests),
+      slots_(slots),
       heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
       kv_type_(plan.kv_dtype == KvDtype::f16 ? KvType::f16 : KvType::f32),
       row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
-      segment_tokens_(plan.segment_tokens),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
 void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const {
@@ -71,11 +70,11 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::offload_kv:
       return copy(op, device_store(op), host_store(op), stream);
     case OpKind::keep_kv:
-      return copy(
-          op, device_store(op),
-          {requests_[op.request.index()].device_k(KvPlace::segment, op.layer, 0).base,
-           requests_[op.request.index()].device_v(KvPlace::segment, op.layer, 0).base, segment_tokens_},
-          stream);
+      return copy(op, device_store(op),
+                  {slots_[op.slot.index()].device_k(KvPlace::segment, op.layer, 0).base,
+                   slots_[op.slot.index()].device_v(KvPlace::segment, op.layer, 0).base,
+                   slots_[op.slot.index()].size().segment_tokens},
+                  stream);
     case OpKind::send_query:
       return query_down(step, op, stream);
     case OpKind::send_scores:
@@ -103,13 +102,13 @@ GpuOps::RowPlace GpuOps::place_of(const Step& step, const Op& op) const {
 }
 
 KvStore GpuOps::device_store(const Op& op) const {
-  const RequestBuffers& request = requests_.at(op.request.index());
+  const RequestBuffers& request = slots_.at(op.slot.index());
   const RowStore& k = request.device_k(op.work.kv, op.layer, op.work.buffer);
   return {k.base, request.device_v(op.work.kv, op.layer, op.work.buffer).base, k.slots};
 }
 
 KvStore GpuOps::host_store(const Op& op) const {
-  const RequestBuffers& request = requests_.at(op.request.index());
+  const RequestBuffers& request = slots_.at(op.slot.index());
   return {request.host_k(op.layer).base, request.host_v(op.layer).base, request.host_k(op.layer).slots};
 }
 
@@ -208,16 +207,16 @@ void GpuOps::prefill(const Step& step, const Op& op, cudaStream_t stream) const 
 void GpuOps::logits(const Step& step, const Op& op, cudaStream_t stream) const {
   device_logits({params_of(op), device_store(op), heads_, kv_type_,
                  state_.qkv + place_of(step, op).first_query * state_.qkv_width, scale_, state_.attend_splits,
-                 requests_[op.request.index()].device_scores, segment_tokens_},
+                 slots_[op.slot.index()].device_scores, slots_[op.slot.index()].size().segment_tokens},
                 stream);
 }
 
 void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
-  const RequestBuffers& request = requests_.at(op.request.index());
-  const auto index = static_cast<std::int64_t>(op.request.index());
-  joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores, segment_tokens_,
-                state_.offsets + index * (shape_.query_heads + 1), request.device_chosen_scores,
-                request.device_packed, state_.space, state_.joint_splits,
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const auto index = static_cast<std::int64_t>(op.slot.index());
+  joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores,
+                request.size().segment_tokens, state_.offsets + index * (shape_.query_heads + 1),
+                request.device_chosen_scores, request.device_packed, state_.space, state_.joint_splits,
                 state_.attended + place_of(step, op).first_query * shape_.q_width()},
                stream);
 }
@@ -228,20 +227,20 @@ void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStre
 
 void GpuOps::query_down(const Step& step, const Op& op, cudaStream_t stream) const {
   send_query(state_.qkv + place_of(step, op).first_query * state_.qkv_width,
-             static_cast<int>(shape_.q_width()), requests_[op.request.index()].query, stream);
+             static_cast<int>(shape_.q_width()), slots_[op.slot.index()].query, stream);
 }
 
 void GpuOps::scores_up(const Op& op, cudaStream_t stream) const {
-  const RequestBuffers& request = requests_.at(op.request.index());
-  const std::int64_t first = static_cast<std::int64_t>(op.request.index()) * (shape_.query_heads + 1);
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
   send_scores({state_.host_offsets + first, request.chosen_scores, shape_.query_heads, state_.offsets + first,
                request.device_chosen_scores},
               kScoreBlocks, stream);
 }
 
 void GpuOps::rows_up(const Op& op, cudaStream_t stream) const {
-  const RequestBuffers& request = requests_.at(op.request.index());
-  const std::int64_t first = static_cast<std::int64_t>(op.request.index()) * (shape_.query_heads + 1);
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
   send_rows(
       {state_.host_offsets + first, shape_.query_heads, request.packed, row_bytes_, request.device_packed},
       kCopyBlocks, stream);

@@ -16,7 +16,7 @@ class GpuOps {
  public:
   // All outlive the object. weights: views of the card's memory.
   GpuOps(const ModelShape& shape, const ModelWeights& weights, const MemoryPlan& plan, DeviceState& state,
-         std::vector<RequestBuffers>& requests);
+         std::vector<RequestBuffers>& slots);
 
   void enqueue(const Step& step, const Op& op, cudaStream_t stream) const;
 
@@ -55,12 +55,11 @@ class GpuOps {
   const ModelShape& shape_;
   const ModelWeights& weights_;
   DeviceState& state_;
-  std::vector<RequestBuffers>& requests_;
+  std::vector<RequestBuffers>& slots_;
   HeadShape heads_;
   KvType kv_type_;
-  int row_bytes_;                // one K or V row of one head
-  std::int64_t segment_tokens_;  // stride of a head's device logits
-  float scale_;                  // 1 / sqrt(head_dim)
+  int row_bytes_;  // one K or V row of one head
+  float scale_;    // 1 / sqrt(head_dim)
 };
 
 }  // namespace hybridgen::cuda

@@ -6,9 +6,9 @@
 
 namespace hybridgen::cuda {
 
-HostLane::HostLane(const Machine& machine, const HostOps& ops, std::vector<RequestBuffers>& requests,
+HostLane::HostLane(const Machine& machine, const HostOps& ops, std::vector<RequestBuffers>& slots,
                    DeviceState& state, std::function<TimeNs()> now)
-    : machine_(machine), ops_(ops), requests_(requests), state_(state), now_(std::move(now)) {
+    : machine_(machine), ops_(ops), slots_(slots), state_(state), now_(std::move(now)) {
   const Lane& lane = machine.lane(machine.lane_of(Role::host));
   team_ =
       std::make_unique<Team>(std::max(1, lane.threads), lane.first_core, [this](Team& team) { serve(team); });
@@ -64,7 +64,7 @@ void HostLane::carry_out(CudaStepRun& run, const Op& op, Team& team) {
   if (ready) {
     try {
       ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.channel_bytes);
-      const std::int64_t count = ops_.run({*run.step, op, team, bytes}, requests_.at(op.request.index()));
+      const std::int64_t count = ops_.run({*run.step, op, team, bytes}, slots_.at(op.slot.index()));
       if (op.produces.valid()) run.outcomes[op.produces.index()] = count;
       if (op.kind == OpKind::select) publish_choice(run, op);
       record.bytes = bytes.total();
@@ -91,13 +91,13 @@ bool HostLane::wait_for_streams(const CudaStepRun& run, const Op& op) {
 // Where each head's rows begin among the packed ones: kernels read it from mapped memory behind the op's
 // flag.
 void HostLane::publish_choice(CudaStepRun& run, const Op& op) {
-  const RequestBuffers& request = requests_.at(op.request.index());
-  std::int32_t* offsets = state_.host_offsets + op.request.index() * (request.counts.size() + 1);
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  std::int32_t* offsets = state_.host_offsets + op.slot.index() * (request.counts.size() + 1);
   offsets[0] = 0;
   for (std::size_t head = 0; head < request.counts.size(); ++head) {
     offsets[head + 1] = offsets[head] + static_cast<std::int32_t>(request.counts[head]);
   }
-  run.chosen.at(op.request.index()).at(static_cast<std::size_t>(op.layer)) = offsets[request.counts.size()];
+  run.chosen.at(op.slot.index()).at(static_cast<std::size_t>(op.layer)) = offsets[request.counts.size()];
 }
 
 }  // namespace hybridgen::cuda

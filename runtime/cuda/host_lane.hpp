@@ -20,8 +20,8 @@ namespace hybridgen::cuda {
 class HostLane {
  public:
   // All outlive the object; now: the run's clock. Starts the threads.
-  HostLane(const Machine& machine, const HostOps& ops, std::vector<RequestBuffers>& requests,
-           DeviceState& state, std::function<TimeNs()> now);
+  HostLane(const Machine& machine, const HostOps& ops, std::vector<RequestBuffers>& slots, DeviceState& state,
+           std::function<TimeNs()> now);
   // Ends the threads; the streams' waits are abandoned first.
   ~HostLane();
 
@@ -38,7 +38,7 @@ class HostLane {
 
   const Machine& machine_;
   const HostOps& ops_;
-  std::vector<RequestBuffers>& requests_;
+  std::vector<RequestBuffers>& slots_;
   DeviceState& state_;
   std::function<TimeNs()> now_;
   std::mutex mutex_;  // guards the queue and the failure

@@ -10,6 +10,7 @@ namespace hybridgen::cuda {
 // One row of the batch.
 struct RowParams {
   std::int32_t request = 0;
+  std::int32_t slot = 0;            // whose KV stores it has
   std::int64_t first_query = 0;     // its first query token among all of the step's
   std::int64_t first_position = 0;  // of that token
   std::int64_t query_tokens = 0;
@@ -31,7 +32,7 @@ struct StepParams {
   std::int64_t query_tokens = 0;  // over all rows
 };
 
-// Where one request's K and V of one place lie: [kv_head][slot][head_dim]; null where there are none.
+// Where one slot's K and V of one place lie: [kv_head][slot][head_dim]; null where there are none.
 struct KvStore {
   std::byte* k = nullptr;
   std::byte* v = nullptr;

@@ -103,7 +103,7 @@ void OpRunner::norm_qkv(const OpContext& context) {
   for (const BatchRow& row : context.step.batch) {
     context.team.parallel(row.query_tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        store_new_rows(context, row.request.index(), query + i, row.first_position + i);
+        store_new_rows(context, slots_.at(row.slot.index()), query + i, row.first_position + i);
       }
     });
     context.bytes.access(plan_.device_tier, row.query_tokens * 2 * shape_.kv_heads * head_row_);
@@ -124,7 +124,8 @@ void OpRunner::finish_heads(float* x, int heads, const float* norm, Tokens query
 }
 
 // Finishes q and k of one token and writes k and v where the op says.
-void OpRunner::store_new_rows(const OpContext& context, std::size_t request, Tokens query, Tokens position) {
+void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv, Tokens query,
+                              Tokens position) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   float* q = act_.qkv.data() + query * act_.qkv_width;
   float* k = q + shape_.q_width();
@@ -132,7 +133,6 @@ void OpRunner::store_new_rows(const OpContext& context, std::size_t request, Tok
   finish_heads(q, shape_.query_heads, layer.q_norm, query);
   finish_heads(k, shape_.kv_heads, layer.k_norm, query);
   const Work& work = context.op.work;
-  const RequestBuffers& kv = requests_[request];
   const RowStore& k_store = kv.device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v_store = kv.device_v(work.kv, context.op.layer, work.buffer);
   const Tokens slot = position % k_store.slots;
@@ -198,10 +198,10 @@ void OpRunner::device_logits(const OpContext& context) {
       const int span_count = spans_of(context, static_cast<int>(head), spans);
       walked += spans[0].count + spans[1].count;
       const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group * shape_.head_dim;
-      float* scores = request.device_scores + head * group * plan_.segment_tokens;
+      float* scores = request.device_scores + head * group * request.size().segment_tokens;
       for (int i = 0; i < span_count; ++i) {
         kernels::logits(kv_type_, q, group, shape_.head_dim, spans[i].k, spans[i].count, scale_, scores,
-                        plan_.segment_tokens);
+                        request.size().segment_tokens);
         scores += spans[i].count;
       }
     }
@@ -230,8 +230,8 @@ void OpRunner::joint_attend(const OpContext& context) {
       float* out =
           act_.attended.data() + place.first_query * shape_.q_width() + head * group * shape_.head_dim;
       kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
-                            request.device_scores + head * group * plan_.segment_tokens, plan_.segment_tokens,
-                            rows.data() + head * group, out, nullptr);
+                            request.device_scores + head * group * request.size().segment_tokens,
+                            request.size().segment_tokens, rows.data() + head * group, out, nullptr);
     }
   });
   context.bytes.access(plan_.device_tier, walked * head_row_);

@@ -24,8 +24,8 @@ HostOps::HostOps(const ModelShape& shape, const MemoryPlan& plan)
       head_row_(shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
-std::size_t HostOps::select_scratch(int threads) const {
-  return static_cast<std::size_t>(threads * kernels::select_scratch(plan_.host_tokens));
+std::size_t HostOps::select_scratch(const SlotPlan& slot, int threads) {
+  return static_cast<std::size_t>(threads * kernels::select_scratch(slot.host_tokens));
 }
 
 std::int64_t HostOps::run(const OpContext& context, RequestBuffers& request) const {
@@ -53,8 +53,8 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
     for (int head = 0; head < shape_.kv_heads; ++head) {
       kernels::logits(kv_type_, request.query + static_cast<std::int64_t>(head) * group * shape_.head_dim,
                       group, shape_.head_dim, keys.head(head, head_row_) + begin * head_row_, end - begin,
-                      scale_, request.host_scores + head * group * plan_.host_tokens + begin,
-                      plan_.host_tokens);
+                      scale_, request.host_scores + head * group * request.size().host_tokens + begin,
+                      request.size().host_tokens);
       walked += end - begin;
     }
   });
@@ -64,12 +64,13 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
 std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) const {
   const Work& work = context.op.work;
   const std::int64_t bound = std::min(work.rows_per_head, work.tokens);
-  const std::int64_t stride = plan_.exchange_rows_per_head;
+  const std::int64_t stride = request.size().exchange_rows_per_head;
   // Each head writes at its bound; closing the gaps afterwards lets the transfer be one copy.
   context.team.parallel(shape_.query_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
-    std::uint32_t* scratch = request.scratch.data() + thread * kernels::select_scratch(plan_.host_tokens);
+    std::uint32_t* scratch =
+        request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
     for (std::int64_t head = begin; head < end; ++head) {
-      const float* scores = request.host_scores + head * plan_.host_tokens;
+      const float* scores = request.host_scores + head * request.size().host_tokens;
       std::int32_t* rows = request.rows + head * stride;
       float* chosen = request.chosen_scores + head * stride;
       std::int64_t& count = request.counts[static_cast<std::size_t>(head)];
@@ -96,7 +97,7 @@ std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) 
 
 void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const {
   const int group = shape_.group();
-  const std::int64_t stride = plan_.exchange_rows_per_head;
+  const std::int64_t stride = request.size().exchange_rows_per_head;
   const RowStore& values = request.host_v(context.op.layer);
   std::vector<std::int64_t> offsets(request.counts.size() + 1);
   std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);

@@ -19,8 +19,8 @@ class HostOps {
   // An op of the host role, on the lane that calls it. Returns the count of the outcome that it produces, 0
   // for an op that produces none.
   std::int64_t run(const OpContext& context, RequestBuffers& request) const;
-  // Scratch that a request's selection needs with this many threads; the owner of the buffers provides it.
-  std::size_t select_scratch(int threads) const;
+  // Scratch that a selection in this slot needs with this many threads; the owner of the buffers provides it.
+  static std::size_t select_scratch(const SlotPlan& slot, int threads);
 
  private:
   void host_logits(const OpContext& context, RequestBuffers& request) const;

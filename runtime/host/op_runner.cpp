@@ -9,8 +9,9 @@
 namespace hybridgen {
 namespace {
 
-Tokens most_query_tokens(const TokenFeed& feed) {
-  std::size_t most = feed.prompts.size();
+// A step prefills one request, or decodes one token of every slot's.
+Tokens most_query_tokens(const TokenFeed& feed, const MemoryPlan& plan) {
+  std::size_t most = plan.slots.size();
   for (const auto& prompt : feed.prompts) most = std::max(most, prompt.size());
   return static_cast<Tokens>(most);
 }
@@ -33,13 +34,15 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
       frequencies_(frequencies_of(model.shape)),
-      act_(model.shape, plan, most_query_tokens(feed_), static_cast<int>(feed_.prompts.size()),
+      act_(model.shape, plan, most_query_tokens(feed_, plan), static_cast<int>(plan.slots.size()),
            device_threads) {
   for (const auto& prompt : feed_.prompts) {
     tokens_.push_back(prompt);
     tokens_.back().reserve(prompt.size() + static_cast<std::size_t>(new_tokens));
-    requests_.emplace_back(shape_, plan_, memory);
-    requests_.back().scratch.resize(host_ops_.select_scratch(host_threads));
+  }
+  for (std::size_t slot = 0; slot < plan_.slots.size(); ++slot) {
+    slots_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)), memory);
+    slots_.back().scratch.resize(HostOps::select_scratch(slots_.back().size(), host_threads));
   }
 }
 

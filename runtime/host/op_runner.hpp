@@ -18,7 +18,8 @@ namespace hybridgen {
 // Ops that run at the same time touch different buffers: the plan's dependencies say so, not locks.
 class OpRunner {
  public:
-  // memory: by tier id. device_threads, host_threads: of the largest lane in each role, for their scratch.
+  // new_tokens: the most of any request. memory: by tier id. device_threads, host_threads: of the largest
+  // lane in each role, for their scratch.
   OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens,
            std::vector<TierMemory>& memory, int device_threads, int host_threads);
 
@@ -43,7 +44,7 @@ class OpRunner {
   // device_ops.cpp
   void embed(const OpContext& context);
   void norm_qkv(const OpContext& context);
-  void store_new_rows(const OpContext& context, std::size_t row, Tokens query, Tokens position);
+  void store_new_rows(const OpContext& context, const RequestBuffers& kv, Tokens query, Tokens position);
   void attend(const OpContext& context);
   void device_logits(const OpContext& context);
   void joint_attend(const OpContext& context);
@@ -69,10 +70,8 @@ class OpRunner {
   void send_scores(const OpContext& context);
   void send_rows(const OpContext& context);
 
-  RequestBuffers& buffers(const OpContext& context) { return requests_.at(context.op.request.index()); }
-  const RequestBuffers& buffers(const OpContext& context) const {
-    return requests_.at(context.op.request.index());
-  }
+  RequestBuffers& buffers(const OpContext& context) { return slots_.at(context.op.slot.index()); }
+  const RequestBuffers& buffers(const OpContext& context) const { return slots_.at(context.op.slot.index()); }
 
   const ModelShape& shape_;
   const ModelWeights& weights_;
@@ -84,7 +83,7 @@ class OpRunner {
   float scale_;                                    // 1 / sqrt(head_dim)
   std::vector<double> frequencies_;                // of the rotary positions, by pair; empty without
   std::vector<std::vector<std::int32_t>> tokens_;  // by request
-  std::vector<RequestBuffers> requests_;
+  std::vector<RequestBuffers> slots_;              // by slot
   Activations act_;
 };
 

@@ -15,33 +15,34 @@ std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots) {
   return {SlotRun{start, straight}, SlotRun{0, count - straight}};
 }
 
-RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan,
-                               std::vector<TierMemory>& memory) {
+RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
+                               std::vector<TierMemory>& memory)
+    : size_(plan.slots.at(slot.index())) {
   const Bytes row = model.kv_row_bytes(bytes_of(plan.kv_dtype));
   auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots) {
     for (int i = 0; i < count && slots > 0; ++i) {
       list.push_back({memory.at(tier.index()).allocate(slots * row), slots});
     }
   };
-  stores(segment_k_, model.layers, plan.device_tier, plan.segment_tokens);
-  stores(segment_v_, model.layers, plan.device_tier, plan.segment_tokens);
-  stores(staging_k_, plan.staging_buffers, plan.device_tier, plan.staging_tokens);
-  stores(staging_v_, plan.staging_buffers, plan.device_tier, plan.staging_tokens);
-  stores(host_k_, model.layers, plan.host_k_tier, plan.host_tokens);
-  stores(host_v_, model.layers, plan.host_v_tier, plan.host_tokens);
+  stores(segment_k_, model.layers, plan.device_tier, size_.segment_tokens);
+  stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens);
+  stores(staging_k_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
+  stores(staging_v_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
+  stores(host_k_, model.layers, plan.host_k_tier, size_.host_tokens);
+  stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
   counts.resize(static_cast<std::size_t>(model.query_heads));
-  if (plan.exchange_rows_per_head == 0) return;
+  if (size_.exchange_rows_per_head == 0) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());
-  const std::int64_t most_rows = model.query_heads * plan.exchange_rows_per_head;
+  const std::int64_t most_rows = model.query_heads * size_.exchange_rows_per_head;
   const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
   query = host.array<float>(model.q_width());
-  host_scores = host.array<float>(model.query_heads * plan.host_tokens);
+  host_scores = host.array<float>(model.query_heads * size_.host_tokens);
   rows = host.array<std::int32_t>(most_rows);
   chosen_scores = host.array<float>(most_rows);
   packed = host.allocate(packed_bytes);
-  device_scores = device.array<float>(model.query_heads * plan.segment_tokens);
+  device_scores = device.array<float>(model.query_heads * size_.segment_tokens);
   device_chosen_scores = device.array<float>(most_rows);
   device_packed = device.allocate(packed_bytes);
 }

@@ -1,5 +1,5 @@
-// One request's KV and exchange buffers on this machine, allocated whole before the run. K and V rows lie per
-// KV head, contiguous in token order: [kv_head][slot][head_dim].
+// One slot's KV and exchange buffers on this machine, for one request at a time, allocated whole before the
+// run. K and V rows lie per KV head, contiguous in token order: [kv_head][slot][head_dim].
 #pragma once
 
 #include <array>
@@ -36,7 +36,10 @@ std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots);
 class RequestBuffers {
  public:
   // memory: by tier id.
-  RequestBuffers(const ModelShape& model, const MemoryPlan& plan, std::vector<TierMemory>& memory);
+  RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
+                 std::vector<TierMemory>& memory);
+
+  const SlotPlan& size() const { return size_; }
 
   // The device's rows of a layer: the ring, or a staging buffer.
   const RowStore& device_k(KvPlace place, int layer, int buffer) const;
@@ -61,6 +64,7 @@ class RequestBuffers {
   std::int64_t chosen() const;  // sum of counts
 
  private:
+  SlotPlan size_;
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer
   std::vector<RowStore> host_k_, host_v_;        // by layer

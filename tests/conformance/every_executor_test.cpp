@@ -85,7 +85,7 @@ class EveryExecutor : public ::testing::TestWithParam<Case> {
   HostRun run_for_real() const {
     TokenFeed feed;
     feed.end_tokens = {kEndToken};
-    for (int i = 0; i < GetParam().workload.requests; ++i) {
+    for (int i = 0; i < GetParam().workload.batch; ++i) {
       feed.prompts.push_back(prompt_of(kPrompt, shape_.vocab, 11 + static_cast<std::uint32_t>(i)));
       std::vector<std::int32_t> forced = prompt_of(kNew, shape_.vocab, 99 + static_cast<std::uint32_t>(i));
       std::replace(forced.begin(), forced.end(), kEndToken, kEndToken + 1);
@@ -165,9 +165,10 @@ TEST_P(EveryExecutor, ReplayOfRealRun_equalTimeline) {
 // Without this the other two could agree on runs in which nothing happens.
 TEST_P(EveryExecutor, RealRun_asLongAsItsRequestsAndMovesBytes) {
   const Timeline real = run_for_real().timeline;
-  const auto [requests, prompt, new_tokens, stop] = GetParam().workload;
+  const int requests = GetParam().workload.batch;
+  const bool stop = GetParam().workload.stop_at_end_of_sequence;
   const bool first_alone = requests == 1;
-  const int decodes = stop && first_alone ? kEndOfFirst : new_tokens - 1;
+  const int decodes = stop && first_alone ? kEndOfFirst : kNew - 1;
   ASSERT_EQ(real.steps.size(), static_cast<std::size_t>(requests + decodes));
   const std::size_t left_at_the_end = stop && !first_alone ? 1 : static_cast<std::size_t>(requests);
   EXPECT_EQ(real.steps.back().decision.rows.size(), left_at_the_end);

@@ -9,10 +9,10 @@
 namespace hybridgen {
 namespace {
 
-// request, first position, query tokens | on the device, on the host, evicted, rows per head
+// request, first position, query tokens | on the device, on the host, evicted, rows per head | slot
 RequestDecision row(int request, Tokens first, Tokens query, Tokens device, Tokens host, Tokens evict,
-                    std::int64_t rows) {
-  return {RequestId(request), first, query, device, host, evict, rows};
+                    std::int64_t rows, int slot = 0) {
+  return {RequestId(request), first, query, device, host, evict, rows, SlotId(slot)};
 }
 
 }  // namespace
@@ -101,9 +101,9 @@ TEST_F(Decisions, threshold_plans_with_the_bound) {
 TEST_F(Decisions, requests_are_prefilled_one_by_one_and_decode_together) {
   EXPECT_EQ(of("hybridgen", {{"device_kv_tokens", 4}, {"topk_ratio", 500'000}}, {2, 6, 3}),
             (std::vector<Rows>{{row(0, 0, 6, 4, 2, 0, 0)},
-                               {row(1, 0, 6, 4, 2, 0, 0)},
-                               {row(0, 6, 1, 4, 3, 1, 1), row(1, 6, 1, 4, 3, 1, 1)},
-                               {row(0, 7, 1, 4, 4, 1, 2), row(1, 7, 1, 4, 4, 1, 2)}}));
+                               {row(1, 0, 6, 4, 2, 0, 0, 1)},
+                               {row(0, 6, 1, 4, 3, 1, 1), row(1, 6, 1, 4, 3, 1, 1, 1)},
+                               {row(0, 7, 1, 4, 4, 1, 2), row(1, 7, 1, 4, 4, 1, 2, 1)}}));
 }
 
 TEST_F(Decisions, prompt_of_one_token_is_a_prefill) {

@@ -25,9 +25,11 @@ struct Case {
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   out << c.policy << " layers=" << c.model.layers << " heads=" << c.model.query_heads << "/"
-      << c.model.kv_heads << "x" << c.model.head_dim << " requests=" << c.workload.requests
-      << " prompt=" << c.workload.prompt_tokens << " new=" << c.workload.new_tokens
-      << " stop=" << c.workload.stop_at_end_of_sequence << " seed=" << c.seed;
+      << c.model.kv_heads << "x" << c.model.head_dim << " batch=" << c.workload.batch << " requests=";
+  for (const RequestShape& request : c.workload.requests) {
+    out << request.prompt_tokens << "+" << request.new_tokens << ",";
+  }
+  out << " stop=" << c.workload.stop_at_end_of_sequence << " seed=" << c.seed;
   for (const auto& [name, value] : c.params) out << " " << name << "=" << value;
   return out;
 }
@@ -48,7 +50,9 @@ Case any_case() {
   c.model.hidden = pick(1, 20);
   c.model.ffn = pick(1, 20);
   c.model.vocab = pick(2, 50);
-  c.workload = {pick(1, 4), pick(1, 50), pick(1, 16), *rc::gen::arbitrary<bool>()};
+  std::vector<RequestShape> requests;
+  for (int i = pick(1, 9); i > 0; --i) requests.push_back({pick(1, 50), pick(1, 16)});
+  c.workload = {std::move(requests), pick(1, 10), *rc::gen::arbitrary<bool>()};
   const Ppm ratio = *rc::gen::inRange<Ppm>(0, kPpmOne + 1);
   c.params = {{"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio}, {"max_rows_ratio", ratio}};
   c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
@@ -75,7 +79,7 @@ test::ScriptedExecutor::Outcomes outcomes_of(const Case& c) {
 class Shadow {
  public:
   Shadow(const Case& c, bool on_device)
-      : layers_(static_cast<std::size_t>(c.workload.requests * c.model.layers)),
+      : layers_(c.workload.requests.size() * static_cast<std::size_t>(c.model.layers)),
         per_request_(static_cast<std::size_t>(c.model.layers)),
         on_device_(on_device) {}
 
@@ -183,8 +187,8 @@ RC_GTEST_PROP(Policies, hold_context_as_device_plus_host_at_every_step, ()) {
   }
   for (const RequestView& request : world.driver.requests()) {
     RC_ASSERT(request.finished);
-    RC_ASSERT(request.generated <= c.workload.new_tokens);
-    RC_ASSERT(c.workload.stop_at_end_of_sequence || request.generated == c.workload.new_tokens);
+    RC_ASSERT(request.generated <= request.new_tokens);
+    RC_ASSERT(c.workload.stop_at_end_of_sequence || request.generated == request.new_tokens);
   }
 }
 
@@ -198,9 +202,10 @@ RC_GTEST_PROP(Policies, never_use_more_than_the_plan_reserves, ()) {
       RC_ASSERT(world.driver.residency().peak(tier.id) <= plan.needed(tier.id));
     }
     for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
-      RC_ASSERT(row.host_tokens <= plan.host_tokens);
-      RC_ASSERT(row.device_tokens <= plan.segment_tokens);
-      RC_ASSERT(row.rows_per_head <= plan.exchange_rows_per_head);
+      const SlotPlan& slot = plan.slots.at(row.slot.index());
+      RC_ASSERT(row.host_tokens <= slot.host_tokens);
+      RC_ASSERT(row.device_tokens <= slot.segment_tokens);
+      RC_ASSERT(row.rows_per_head <= slot.exchange_rows_per_head);
     }
   }
 }
@@ -209,7 +214,7 @@ RC_GTEST_PROP(Policies, evict_in_one_direction_and_select_among_host_rows, ()) {
   const Case c = any_case();
   RC_LOG() << c;
   World world(c);
-  std::vector<Tokens> host(static_cast<std::size_t>(c.workload.requests));
+  std::vector<Tokens> host(c.workload.requests.size());
   while (world.driver.advance()) {
     for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
       Tokens& before = host[row.request.index()];

@@ -31,6 +31,8 @@ const std::set<std::string> kOptional = {
     "attention",
     "split",
     "placement",
+    "admission",
+    "prompt_start",
     "kv_dtype",
     "outcomes",                 // the preset's parts, fp16, seeded
     "stop_at_end_of_sequence",  // false
@@ -141,6 +143,7 @@ std::vector<Shipped> shipped() {
        std::initializer_list<std::pair<std::string, std::function<void(const std::string&)>>>{
            {"platform-models", [](const std::string& text) { read_platform_description(text, "f.yaml"); }},
            {"configs/demo", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
+           {"configs/batch", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
            {"configs/h100", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
            {"configs/models", [](const std::string& text) { read_model_yaml(text, "f.yaml"); }}}) {
     for (const auto& entry : fs::directory_iterator(source_path(folder))) {

@@ -99,10 +99,10 @@ TEST(ResultFolder, equal_runs_equal_bytes_but_for_created) {
   Sample().write(temp / "one");
   Sample().write(temp / "two");
   ASSERT_EQ(names_in(temp / "one"), names_in(temp / "two"));
-  EXPECT_EQ(
-      names_in(temp / "one"),
-      (std::vector<std::string>{"decisions.jsonl", "experiment.yaml", "manifest.json", "ops.csv",
-                                "outcomes.csv", "platform.yaml", "steps.csv", "summary.json", "trace.json"}));
+  EXPECT_EQ(names_in(temp / "one"),
+            (std::vector<std::string>{"decisions.jsonl", "experiment.yaml", "manifest.json", "ops.csv",
+                                      "outcomes.csv", "platform.yaml", "requests.csv", "steps.csv",
+                                      "summary.json", "trace.json"}));
   for (const std::string& name : names_in(temp / "one")) {
     std::string one = slurp(temp / ("one/" + name)), two = slurp(temp / ("two/" + name));
     if (name == "manifest.json") {
@@ -233,12 +233,12 @@ TEST(ResultFolder, damage_is_named_with_file_and_line) {
             "steps.csv:3: step 2 is not among the decisions");
   EXPECT_EQ(damaged("outcomes.csv", ",9,5\n", ",9\n"), "outcomes.csv:2: 5 fields");
   EXPECT_EQ(damaged("outcomes.csv", ",9,5\n", ",9,5x\n"), "outcomes.csv:2: '5x' is no integer");
-  EXPECT_EQ(damaged("manifest.json", "\"result_format\": 1", "\"result_format\": 99"),
+  EXPECT_EQ(damaged("manifest.json", "\"result_format\": 2", "\"result_format\": 99"),
             "manifest.json: result format 99");
   EXPECT_TRUE(
       damaged("decisions.jsonl", "\"step\":1", "\"step\":3").starts_with("decisions.jsonl:2: step 3"));
   EXPECT_EQ(damaged("decisions.jsonl", "\"request\":0", "\"request\":7"),
-            "decisions.jsonl:1: request 7 is not of experiment.yaml's batch");
+            "decisions.jsonl:1: request 7 is not of experiment.yaml's requests");
   EXPECT_TRUE(damaged("decisions.jsonl", "\"rows\"", "\"raws\"").starts_with("decisions.jsonl:1: "));
   EXPECT_TRUE(damaged("summary.json", "tier_peak_bytes", "tier_pek_bytes").starts_with("summary.json: "));
   EXPECT_TRUE(damaged("platform.yaml", "kind: gpu", "kind: gpx").starts_with("platform.yaml:"));

@@ -27,7 +27,7 @@ class CudaPlan : public testing::TestWithParam<std::string> {
     policy_ =
         std::make_unique<Policy>(test::make_policy(tiny_.machine, model_, {requests, prompt, 8}, GetParam()));
     std::vector<RequestView> views;
-    for (int i = 0; i < requests; ++i) views.push_back({RequestId(i), prompt, 0, 0, 0, 0, false});
+    for (int i = 0; i < requests; ++i) views.push_back({RequestId(i), prompt, 0, 0, 0, 0, false, 8});
     for (int i = 0;; ++i) {
       const Decision decision = policy_->decide({StepId(i), views, Estimator()});
       const bool decodes = decision.rows.front().query_tokens == 1;
@@ -37,6 +37,7 @@ class CudaPlan : public testing::TestWithParam<std::string> {
         view.cached_tokens = row.first_position + row.query_tokens;
         view.device_tokens = row.device_tokens;
         view.host_tokens = row.host_tokens;
+        view.slot = row.slot;
       }
     }
   }

@@ -111,10 +111,10 @@ inline HostRun run_on_host(const Machine& machine, std::shared_ptr<const HostMod
   };
   Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)},
                 workload);
-  HostExecutor executor(machine, model, policy.memory_plan(), std::move(feed), workload.new_tokens);
+  HostExecutor executor(machine, model, policy.memory_plan(), std::move(feed), workload.most_new_tokens());
   Driver driver(machine, model->shape, workload, policy, executor);
   run.timeline = driver.run();
-  for (int i = 0; i < workload.requests; ++i) run.tokens.push_back(executor.tokens(RequestId(i)));
+  for (const RequestView& request : driver.requests()) run.tokens.push_back(executor.tokens(request.id));
   return run;
 }
 

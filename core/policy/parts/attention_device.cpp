@@ -28,8 +28,8 @@ class DeviceStep final : public AttentionStep {
 
 class DeviceAttention final : public AttentionPart {
  public:
-  void plan_memory(const WorkloadShape& workload, MemoryPlan& plan) const override {
-    plan.segment_tokens = workload.most_context();
+  void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
+    plan.segment_tokens = largest.most_context();
   }
 
   void place(const RequestView&, const Estimator&, RequestDecision& row) override {

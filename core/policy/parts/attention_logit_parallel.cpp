@@ -139,12 +139,12 @@ class LogitParallelAttention final : public AttentionPart {
  public:
   explicit LogitParallelAttention(AttentionNeeds needs) : needs_(std::move(needs)) {}
 
-  void plan_memory(const WorkloadShape& workload, MemoryPlan& plan) const override {
+  void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
     plan.host_k_tier = needs_.placement->host_k();
     plan.host_v_tier = needs_.placement->host_v();
-    plan.segment_tokens = std::min(needs_.split->most_device_tokens(), workload.most_context());
-    plan.host_tokens = workload.most_context() - plan.segment_tokens;
-    plan.staging_tokens = workload.prompt_tokens;
+    plan.segment_tokens = std::min(needs_.split->most_device_tokens(), largest.most_context());
+    plan.host_tokens = largest.most_context() - plan.segment_tokens;
+    plan.staging_tokens = largest.prompt_tokens;
     plan.staging_buffers = kPrefillBuffers;
     plan.exchange_rows_per_head = plan.host_tokens > 0 ? needs_.select->rows_per_head(plan.host_tokens) : 0;
   }

@@ -63,11 +63,11 @@ class StreamAttention final : public AttentionPart {
  public:
   explicit StreamAttention(AttentionNeeds needs) : needs_(std::move(needs)) {}
 
-  void plan_memory(const WorkloadShape& workload, MemoryPlan& plan) const override {
+  void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
     plan.host_k_tier = needs_.placement->host_k();
     plan.host_v_tier = needs_.placement->host_v();
-    plan.host_tokens = workload.most_context();
-    plan.staging_tokens = workload.most_context();
+    plan.host_tokens = largest.most_context();
+    plan.staging_tokens = largest.most_context();
     plan.staging_buffers = kBuffers;
   }
 

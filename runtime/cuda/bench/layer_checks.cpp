@@ -79,11 +79,11 @@ CheckError check_gemm(const CheckShape& shape) {
   return check_matrix(shape, 100, [](const MatrixArgs& args, int tokens) { gemm(args, tokens, nullptr); });
 }
 
-// Requests 2 and 0 of three, with three and two query tokens.
+// Requests 2 and 0 of three, in slots with other numbers, with three and two query tokens.
 struct TwoRows {
   TwoRows() {
-    rows[0] = {2, 0, 17, 3};
-    rows[1] = {0, 3, 5, 2};
+    rows[0] = {2, 1, 0, 17, 3};
+    rows[1] = {0, 2, 3, 5, 2};
     step[0] = {1, 2, kTokens};
   }
   std::int64_t position(std::int64_t query) const {
@@ -91,6 +91,7 @@ struct TwoRows {
     return row.first_position + query - row.first_query;
   }
   std::int32_t request(std::int64_t query) const { return rows[query < 3 ? 0 : 1].request; }
+  std::int32_t slot(std::int64_t query) const { return rows[query < 3 ? 0 : 1].slot; }
 
   static constexpr std::int64_t kTokens = 5;
   Array<StepParams> step{1};
@@ -184,8 +185,8 @@ CheckError check_rope_store(const CheckShape& shape) {
     for (int i = 0; i < heads.query_heads * dim; ++i) turned.add(qkv[query * width + i], row[i]);
     for (int i = 0; i < 2 * dim; ++i) {
       const std::int64_t to = (i / dim * kSlots + two.position(query) % kSlots) * dim + i % dim;
-      stored.add(k[at(two.request(query))].at(to), row[heads.query_heads * dim + i]);
-      stored.add(v[at(two.request(query))].at(to), row[(heads.query_heads + 2) * dim + i]);
+      stored.add(k[at(two.slot(query))].at(to), row[heads.query_heads * dim + i]);
+      stored.add(v[at(two.slot(query))].at(to), row[(heads.query_heads + 2) * dim + i]);
     }
   }
   const double weight = shape.kv_type == KvType::f16 ? kElementBound / kF16Bound : 1;

@@ -31,7 +31,7 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
   if (query >= args.step->query_tokens) return;
   int r = 0;
   while (r + 1 < args.step->row_count && args.rows[r + 1].first_query <= query) ++r;
-  const KvStore store_of = args.stores[args.rows[r].request];
+  const KvStore store_of = args.stores[args.rows[r].slot];
   const std::int64_t slot = (args.rows[r].first_position + query - args.rows[r].first_query) % store_of.slots;
   const int dim = args.heads.head_dim;
   const int half = dim / 2;
