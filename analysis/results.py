@@ -23,12 +23,13 @@ class Result:
 
     @property
     def tpot_ms(self):
+        """None where no step decoded."""
         return self.summary["tpot_ms"]["mean"]
 
     @property
     def repeats_ms(self):
-        """Mean TPOT of each repeat."""
-        return [repeat_tpot_ms(repeat) for repeat in self.summary.get("repeats", [])]
+        """Mean TPOT of each repeat; none of runs without a decode step."""
+        return [repeat_tpot_ms(repeat) for repeat in self.summary.get("repeats", []) if repeat is not None]
 
     @property
     def notes(self):

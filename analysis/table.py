@@ -29,7 +29,7 @@ class Comparison:
 
     @property
     def error(self):
-        if self.real is None or self.simulated is None:
+        if self.real is None or self.simulated is None or self.real.tpot_ms is None:
             return None
         return results.relative_error(self.real.tpot_ms, self.simulated.tpot_ms)
 
@@ -93,7 +93,9 @@ def _percent(value, signed=True):
 
 
 def _ms(result):
-    return "failed" if result is None else f"{result.tpot_ms:.3f}"
+    if result is None:
+        return "failed"
+    return "-" if result.tpot_ms is None else f"{result.tpot_ms:.3f}"
 
 
 def cells(comparison):

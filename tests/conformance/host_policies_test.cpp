@@ -42,6 +42,40 @@ class HostPolicies : public ::testing::Test {
   std::shared_ptr<const HostModel> model_ = tiny_model();
 };
 
+// Seven requests through two slots; the second token of the first is the end token for all.
+TEST_F(HostPolicies, EndTokenMakesRoom_everyPresetTokensOfTheSingleRuns) {
+  const std::vector<RequestShape> shapes = {{40, 12}, {7, 9}, {33, 3}, {1, 14}, {52, 1}, {20, 6}, {3, 5}};
+  const auto feed_of = [&](const std::vector<std::size_t>& which) {
+    TokenFeed feed;
+    for (const std::size_t i : which) {
+      feed.prompts.push_back(
+          prompt_of(static_cast<int>(shapes[i].prompt_tokens), 200, 31 + static_cast<std::uint32_t>(i)));
+    }
+    return feed;
+  };
+  for (const PolicyChoice& choice :
+       {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
+        hybridgen(9, 300'000, KvDtype::f32)}) {
+    SCOPED_TRACE(choice.preset);
+    const std::int32_t end = run_on_host(machine_, model_, choice, {1, 40, 2}, feed_of({0})).tokens[0].back();
+    const auto ending = [&](const std::vector<std::size_t>& which, int batch) {
+      std::vector<RequestShape> some;
+      for (const std::size_t i : which) some.push_back(shapes[i]);
+      TokenFeed feed = feed_of(which);
+      feed.end_tokens = {end};
+      return run_on_host(machine_, model_, choice, {some, batch, true}, std::move(feed));
+    };
+    const HostRun together = ending({0, 1, 2, 3, 4, 5, 6}, 2);
+    EXPECT_EQ(together.tokens[0].size(), 42u);
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+      EXPECT_EQ(together.tokens[i], ending({i}, 1).tokens[0]) << i;
+    // The third request starts in the first one's slot, right after the step that ended it.
+    EXPECT_EQ(together.timeline.steps[3].decision.rows[0].request, RequestId(2));
+    EXPECT_EQ(together.timeline.steps[3].decision.rows[0].slot,
+              together.timeline.steps[0].decision.rows[0].slot);
+  }
+}
+
 TEST_F(HostPolicies, Flexgen_anyLength_logitsEqualFullGpu) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
   const HostRun streamed = run({"flexgen", {}, {}, KvDtype::f32});

@@ -119,6 +119,44 @@ TEST(Experiment, yaml_reads_back_equal) {
   }
 }
 
+Experiment with_workload(const std::string& workload) {
+  return read_experiment("platform: p\nmodel: m\nworkload: {prompt_file: t.txt, " + workload +
+                             "}\nseed: 1\nrepeat: 1\npolicy: {preset: full-gpu}\n",
+                         "e.yaml");
+}
+
+TEST(Experiment, equal_requests_read_one_stretch_after_the_other) {
+  const Experiment e = with_workload("prompt_tokens: 8, new_tokens: 4, batch: 3");
+  EXPECT_EQ(e.all_requests(), (std::vector<RequestEntry>{{{8, 4}, 0}, {{8, 4}, 8}, {{8, 4}, 16}}));
+  EXPECT_EQ(e.workload().batch, 3);
+}
+
+TEST(Experiment, listed_requests_have_their_own_sizes_and_read_on_where_the_last_prompt_ended) {
+  const Experiment e = with_workload(
+      "batch: 2, requests: [{prompt_tokens: 8, new_tokens: 4}, {prompt_tokens: 5, new_tokens: 1, "
+      "prompt_start: 100}, "
+      "{prompt_tokens: 2, new_tokens: 3}]");
+  EXPECT_EQ(e.all_requests(), (std::vector<RequestEntry>{{{8, 4}, 0}, {{5, 1}, 100}, {{2, 3}, 105}}));
+  EXPECT_EQ(e.workload().batch, 2);
+  EXPECT_EQ(read_experiment(to_yaml(e), "again.yaml").requests, e.requests);
+}
+
+TEST(Experiment, requests_and_equal_sizes_exclude_each_other) {
+  EXPECT_EQ(complaint([] {
+              with_workload("batch: 2, new_tokens: 3, requests: [{prompt_tokens: 8, new_tokens: 4}]");
+            }),
+            "e.yaml:3:42: workload.new_tokens: workload.requests gives every request its own; remove one of "
+            "the two");
+  EXPECT_EQ(
+      complaint([] { with_workload("batch: 2"); }),
+      "e.yaml:3:11: workload.requests: missing, and so are prompt_tokens and new_tokens; add these two, or "
+      "requests with their own");
+  EXPECT_EQ(
+      complaint([] { with_workload("batch: 2, requests: [{prompt_tokens: 0, new_tokens: 4}]"); }),
+      "e.yaml:3:69: workload.requests[0].prompt_tokens: 0 is out of range; write an integer between 1 and "
+      "1099511627776");
+}
+
 TEST(Experiment, relative_paths_current_directory_before_the_files) {
   TempFolder temp;
   std::filesystem::create_directories(temp / "sub");

@@ -148,6 +148,30 @@ TEST(ResultFolder, json_holds_what_readers_rely_on) {
                                "0,1,norm_qkv,h2d,0,0,1,3,7\n"));
 }
 
+TEST(ResultFolder, requests_are_told_one_by_one) {
+  TempFolder temp;
+  Sample().write(temp / "run");
+  EXPECT_EQ(slurp(temp / "run/requests.csv"),
+            "request,prompt_tokens,new_tokens,generated_tokens,slot,ttft_ms,tpot_mean_ms,end\n"
+            "0,32768,64,2,0,0.000999,0.001000,unfinished\n");
+}
+
+TEST(ResultFolder, without_a_decode_step_tpot_is_null_and_reads_back) {
+  TempFolder temp;
+  Sample sample;
+  sample.timeline.steps.pop_back();
+  sample.header.repeats = {metrics_of(sample.timeline)};
+  sample.write(temp / "run");
+  const auto summary = nlohmann::json::parse(slurp(temp / "run/summary.json"));
+  for (const char* figure : {"mean", "p50", "p90", "p99"})
+    EXPECT_TRUE(summary.at("tpot_ms").at(figure).is_null());
+  EXPECT_TRUE(summary.at("decode_tokens_per_s").is_null());
+  EXPECT_TRUE(summary.at("repeats").at(0).is_null());
+  EXPECT_GT(summary.at("ttft_ms"), 0);
+  EXPECT_GT(summary.at("tokens_per_s"), 0);
+  EXPECT_TRUE(read_result(temp / "run").repeats.at(0).tpot_ms.empty());
+}
+
 TEST(ResultFolder, existing_folder_needs_force) {
   TempFolder temp;
   const Sample sample;
