@@ -19,9 +19,10 @@ const char* name_of(RequestEnd end);
 struct RequestMetrics {
   RequestShape asked;
   Tokens generated = 0;
-  SlotId slot;                         // invalid: it never started
-  double ttft_ms = 0;                  // start of the run, when every request arrives, to the end of its prefill
-  std::optional<double> tpot_mean_ms;  // first to last token, by the tokens after the first; none of one token
+  SlotId slot;         // invalid: it never started
+  double ttft_ms = 0;  // start of the run, when every request arrives, to the end of its prefill
+  // First to last token, by the tokens after the first; none of one token.
+  std::optional<double> tpot_mean_ms;
   RequestEnd end = RequestEnd::unfinished;
 };
 

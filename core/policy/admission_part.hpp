@@ -5,8 +5,8 @@
 
 namespace hybridgen {
 
-// Whether a waiting request may take a free slot at this step. Which one and which slot is the policy's: the first in
-// line, into the smallest slot that is large enough.
+// Whether a waiting request may take a free slot at this step. Which one and which slot is the policy's: the
+// first in line, into the smallest slot that is large enough.
 class AdmissionPart {
  public:
   virtual ~AdmissionPart() = default;

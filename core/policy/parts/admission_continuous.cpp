@@ -1,5 +1,5 @@
-// admission: continuous. A waiting request starts as soon as a slot is free, between two decode steps of the others
-// (Orca's iteration-level scheduling).
+// admission: continuous. A waiting request starts as soon as a slot is free, between two decode steps of the
+// others (Orca's iteration-level scheduling).
 #include "core/policy/registry.hpp"
 
 namespace hybridgen {

@@ -1,4 +1,5 @@
-// admission: static. Requests start in groups: the next group starts once the last request of this one has ended.
+// admission: static. Requests start in groups: the next group starts once the last request of this one has
+// ended.
 #include <algorithm>
 
 #include "core/policy/registry.hpp"
