@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "formats/result_files.hpp"
+#include "study/scheduler_story.hpp"
 
 namespace hybridgen::cli {
 namespace {
@@ -60,6 +61,8 @@ void print_summary(const LoadedExperiment& loaded, const ResultHeader& header, c
             << "  outcomes        " << header.outcome_source << "\n"
             << "  quality         " << header.quality << "\n";
   for (const std::string& note : header.notes) std::cout << "  note            " << note << "\n";
+  std::istringstream story(scheduler_story(timeline));
+  for (std::string line; std::getline(story, line);) std::cout << "  scheduler       " << line << "\n";
   if (!header.generated_text.empty()) std::cout << "  text            " << header.generated_text << "\n";
 }
 

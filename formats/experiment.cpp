@@ -4,7 +4,7 @@
 
 #include "core/base/check.hpp"
 #include "formats/experiment_reader.hpp"
-#include "formats/yaml_reader.hpp"
+#include "formats/policy_reader.hpp"
 #include "formats/yaml_text.hpp"
 
 namespace hybridgen {
@@ -66,16 +66,7 @@ std::string to_yaml(const Experiment& experiment) {
       << "\nworkload:\n  prompt_file: " << yaml_string(experiment.prompt_file) << requests_yaml(experiment)
       << "\n  batch: " << experiment.batch
       << "\n  stop_at_end_of_sequence: " << (experiment.stop_at_end_of_sequence ? "true" : "false") << "\n";
-  out << "policy:\n  preset: " << yaml_string(experiment.composition.preset) << "\n";
-  for (const std::string& slot : part_slots()) {
-    const std::string& choice = *experiment.composition.choice(slot);
-    if (!choice.empty()) out << "  " << slot << ": " << yaml_string(choice) << "\n";
-  }
-  out << "  kv_dtype: " << name_of(experiment.kv_dtype) << "\n";
-  for (const ParamSpec& spec : params_of(experiment.composition)) {
-    out << "  " << spec.name << ": " << decimal_text(experiment.params.get(spec.name), digits_of(spec.kind))
-        << "\n";
-  }
+  out << policy_yaml({experiment.composition, experiment.kv_dtype, experiment.params});
   out << "outcomes:\n  source: " << name_of(experiment.outcomes) << "\n";
   if (experiment.outcomes == OutcomeSourceKind::recorded) {
     out << "  from: " << yaml_string(experiment.recorded_from) << "\n";

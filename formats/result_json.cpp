@@ -133,6 +133,15 @@ std::string decisions_jsonl(const Timeline& timeline) {
       Json& fields = json["rows"].emplace_back(Json::object());
       for_each_field(row, [&fields](const char* name, std::int64_t value) { fields[name] = value; });
     }
+    for (const SplitNote& note : step.decision.notes) {
+      json["notes"].push_back({{"request", note.request.value},
+                               {"host_ns", note.host_ns},
+                               {"device_ns", note.device_ns},
+                               {"move", name_of(note.move)},
+                               {"ratio_ppm", note.ratio},
+                               {"scan_cap", note.scan_cap},
+                               {"device_tokens", note.device_tokens}});
+    }
     text += dump(json, -1);
   }
   return text;

@@ -6,6 +6,7 @@
 #include "cli/real_executors.hpp"
 #include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
+#include "formats/policy_reader.hpp"
 #include "formats/yaml_reader.hpp"
 
 namespace hybridgen::cli {
@@ -21,11 +22,16 @@ void line(const std::string& name, const std::string& sentence) {
   std::cout << "  " << name << std::string(name.size() < 20 ? 20 - name.size() : 1, ' ') << sentence << "\n";
 }
 
+void list_params(const std::vector<ParamSpec>& params) {
+  for (const ParamSpec& param : params) {
+    line("", "policy." + param.name + ": " + param.sentence + " (" + range_text(param) + ")");
+  }
+}
+
 void list_policies() {
   for (const PresetEntry& preset : preset_registry()) {
     line(preset.name, preset.sentence);
-    for (const ParamSpec& param : params_of(preset.composition))
-      line("", "policy." + param.name + ": " + param.sentence);
+    list_params(params_of(preset.composition));
   }
 }
 
@@ -35,7 +41,7 @@ void list_parts() {
     for (const PartEntry& part : part_registry()) {
       if (slot != part.slot()) continue;
       line(part.name, part.sentence);
-      for (const ParamSpec& param : part.params) line("", "policy." + param.name + ": " + param.sentence);
+      list_params(part.params);
     }
   }
 }

@@ -72,9 +72,7 @@ bool Driver::advance() {
   const Report report = executor_.wait();
   check_report(report, *step, machine_);
   finish(*step, decision, report);
-  for (const OpRecord& r : report.records) {
-    estimator_.learn(step->ops[r.op.index()].kind, r.end - r.start, r.bytes);
-  }
+  learn(*step, report);
   record(*step, decision, report);
   ++steps_;
   return true;
@@ -89,8 +87,8 @@ const Timeline& Driver::run(const std::function<void(const StepEvent&)>& on_step
 
 Decision Driver::next_decision() {
   const StepId id(steps_);
-  if (!forced_) return policy_.decide({id, requests_, estimator_});
-  if (static_cast<std::size_t>(steps_) == forced_->size()) return {id, {}};
+  if (!forced_) return policy_.decide({id, requests_, estimator_, times_});
+  if (static_cast<std::size_t>(steps_) == forced_->size()) return {id, {}, {}};
   return (*forced_)[static_cast<std::size_t>(steps_)];
 }
 
@@ -140,6 +138,16 @@ void Driver::take_slot(const RequestDecision& row) {
            what() << ": " << row.device_tokens << " device tokens, " << row.host_tokens << " host tokens, "
                   << row.rows_per_head << " rows per head; planned for " << slot.segment_tokens << ", "
                   << slot.host_tokens << ", " << slot.exchange_rows_per_head);
+}
+
+void Driver::learn(const Step& step, const Report& report) {
+  times_ = {};
+  for (const OpRecord& r : report.records) {
+    const Op& op = step.ops[r.op.index()];
+    const std::int64_t items = op.traffic.items.resolve(report.outcomes);
+    estimator_.learn(op.kind, r.end - r.start, r.bytes, items);
+    times_.add(op.request, op.kind, r.end - r.start);
+  }
 }
 
 void Driver::finish(const Step& step, const Decision& decision, const Report& report) {

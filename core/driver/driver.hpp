@@ -38,6 +38,7 @@ class Driver {
   Decision next_decision();
   void apply(const Decision& decision);
   void take_slot(const RequestDecision& row);
+  void learn(const Step& step, const Report& report);
   void finish(const Step& step, const Decision& decision, const Report& report);
   void record(const Step& step, const Decision& decision, const Report& report);
 
@@ -46,6 +47,7 @@ class Driver {
   Executor& executor_;
   Residency residency_;
   Estimator estimator_;
+  StepTimes times_;  // of the step before
   std::vector<RequestView> requests_;
   std::optional<std::vector<Decision>> forced_;
   std::int64_t steps_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/policy/decision.hpp"
@@ -30,8 +31,10 @@ class AttentionPart {
   // Fills in tiers, and tokens per place for a slot that takes requests up to this size; the policy asks for
   // every slot and turns the answers into reservations. A larger size never needs less.
   virtual void plan_memory(const RequestShape& largest, MemoryPlan& plan) const = 0;
-  // Device, host and evicted tokens and rows per head of the row; position and query tokens are set already.
-  virtual void place(const RequestView& request, const Estimator& estimator, RequestDecision& row) = 0;
+  // Device, host and evicted tokens, scanned tokens and rows per head of the row; position and query tokens
+  // are set already. A scheduler says why, where it compared times.
+  virtual std::optional<SplitNote> place(const RequestView& request, const Observation& observation,
+                                         RequestDecision& row) = 0;
   // Starts building a step: may add ops that come before the first layer.
   virtual std::unique_ptr<AttentionStep> open(const Decision& decision, const ModelOps& ops,
                                               StepBuilder& builder) const = 0;

@@ -7,6 +7,7 @@
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
+#include "core/policy/split_note.hpp"
 
 namespace hybridgen {
 
@@ -19,6 +20,7 @@ struct RequestDecision {
   Tokens evict_tokens = 0;         // move from the device segment to the host segment in this step
   std::int64_t rows_per_head = 0;  // host rows per query head that enter the softmax, or their bound
   SlotId slot{0};                  // whose room the request has: taken at its prefill, kept until it ends
+  Tokens scan_tokens = 0;          // newest host tokens whose logits the host computes, and selects among
 
   bool prefill() const { return query_tokens > 1 || first_position == 0; }
   friend bool operator==(const RequestDecision&, const RequestDecision&) = default;
@@ -35,13 +37,18 @@ void for_each_field(Row& row, const Visit& visit) {
   visit("device_tokens", row.device_tokens);
   visit("host_tokens", row.host_tokens);
   visit("evict_tokens", row.evict_tokens);
+  visit("scan_tokens", row.scan_tokens);
   visit("rows_per_head", row.rows_per_head);
 }
 
 struct Decision {
   StepId step;
   std::vector<RequestDecision> rows;
-  friend bool operator==(const Decision&, const Decision&) = default;
+  std::vector<SplitNote>
+      notes{};  // why, for people: neither compared nor hashed, since times differ between worlds
+  friend bool operator==(const Decision& a, const Decision& b) {
+    return a.step == b.step && a.rows == b.rows;
+  }
 };
 
 // Adds a decision to the hash of a run.

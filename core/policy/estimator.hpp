@@ -13,10 +13,12 @@ namespace hybridgen {
 class Estimator {
  public:
   // One finished op. Integers only: an exponential average with weight 1/8 for the newest.
-  void learn(OpKind kind, TimeNs duration, Bytes bytes);
+  // items: elements that a selection scanned; 0 for every other kind.
+  void learn(OpKind kind, TimeNs duration, Bytes bytes, std::int64_t items = 0);
 
-  // Picoseconds per byte and nanoseconds per op, as seen; 0 while nothing was seen.
+  // Picoseconds per byte and per item, nanoseconds per op, as seen; 0 while nothing was seen.
   std::int64_t ps_per_byte(OpKind kind) const { return entry(kind).ps_per_byte; }
+  std::int64_t ps_per_item(OpKind kind) const { return entry(kind).ps_per_item; }
   TimeNs op_ns(OpKind kind) const { return entry(kind).op_ns; }
   std::int64_t seen(OpKind kind) const { return entry(kind).seen; }
 
@@ -24,6 +26,7 @@ class Estimator {
   struct Entry {
     std::int64_t seen = 0;
     std::int64_t ps_per_byte = 0;
+    std::int64_t ps_per_item = 0;
     TimeNs op_ns = 0;
   };
   const Entry& entry(OpKind kind) const { return entries_[static_cast<std::size_t>(kind)]; }

@@ -131,8 +131,9 @@ Op ModelOps::send_query(const RequestDecision& row, int layer) const {
   return op;
 }
 
-Op ModelOps::host_logits(const RequestDecision& row, int layer, Tokens tokens) const {
+Op ModelOps::host_logits(const RequestDecision& row, int layer, Tokens first, Tokens tokens) const {
   Op op = request_op(OpKind::host_logits, Role::host, row, layer);
+  op.work.first_token = first;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * tokens);
   op.traffic.accesses.push_back({plan_.host_k_tier, Direction::read, Amount::fixed(tokens * row_bytes())});
@@ -150,8 +151,9 @@ Op ModelOps::select(const RequestDecision& row, int layer, Tokens tokens, Select
   return op;
 }
 
-Op ModelOps::pack_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+Op ModelOps::pack_rows(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const {
   Op op = request_op(OpKind::pack_rows, Role::host, row, layer);
+  op.work.first_token = first;
   op.work.rows_per_head = rows.per_head;
   const Amount bytes = scaled(rows.total, head_row_bytes());
   op.traffic.accesses.push_back({plan_.host_v_tier, Direction::read, bytes, head_row_bytes()});

@@ -51,10 +51,11 @@ class ModelOps {
                 Tokens tokens) const;
   Op keep_kv(const RequestDecision& row, int layer, int buffer, Tokens first, Tokens tokens) const;
   Op send_query(const RequestDecision& row, int layer) const;
-  Op host_logits(const RequestDecision& row, int layer, Tokens tokens) const;
+  // Over `tokens` host tokens from `first` on; select and pack_rows count from there.
+  Op host_logits(const RequestDecision& row, int layer, Tokens first, Tokens tokens) const;
   Op select(const RequestDecision& row, int layer, Tokens tokens, SelectRule rule,
             std::int64_t alpha_milli) const;
-  Op pack_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op pack_rows(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const;
   Op send_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const;
   Op send_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const;
   Op device_logits(const RequestDecision& row, int layer, Tokens tokens) const;

@@ -7,6 +7,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
 #include "core/policy/estimator.hpp"
+#include "core/policy/step_times.hpp"
 
 namespace hybridgen {
 
@@ -29,6 +30,7 @@ struct Observation {
   StepId step;
   const std::vector<RequestView>& requests;
   const Estimator& estimator;
+  const StepTimes& times = kNoTimes;  // of the step before; empty at first
 };
 
 }  // namespace hybridgen

@@ -16,15 +16,17 @@ enum class ParamKind {
   tokens,  // an integer
   ratio,   // 0.05 becomes 50'000 ppm
   milli,   // 4.5 becomes 4'500
+  choice,  // one of `names`; its index
 };
 
 struct ParamSpec {
-  std::string name;      // the key under `policy`
+  std::string name;      // the key under `policy`; a dot leads into a mapping: feedback.interval
   std::string sentence;  // what it does, for people
   ParamKind kind = ParamKind::tokens;
   std::int64_t least = 0;  // range of the stored integer
   std::int64_t most = 0;
   std::optional<std::int64_t> otherwise;  // default, as stored; none: the key is required
+  std::vector<std::string> names{};       // of a choice
 };
 
 // The stored integers by key. Made by formats (or a test) against the schema of a composition.

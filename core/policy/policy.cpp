@@ -122,7 +122,8 @@ Decision Policy::decide(const Observation& observation) {
     row.slot = slot;
     row.first_position = request.cached_tokens;
     row.query_tokens = query_tokens;
-    attention_->place(request, observation.estimator, row);
+    const auto note = attention_->place(request, observation, row);
+    if (note) decision.notes.push_back(*note);
     decision.rows.push_back(row);
   };
   SlotId slot;

@@ -13,6 +13,8 @@ namespace hybridgen {
   PART(select_top_k)             \
   PART(select_threshold)         \
   PART(split_fixed)              \
+  PART(split_feedback)           \
+  PART(split_model_based)        \
   PART(placement_unified)        \
   PART(placement_semantic)       \
   PART(placement_interleave)     \

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/base/units.hpp"
 #include "core/step/op.hpp"
@@ -14,8 +15,8 @@ class SelectPart {
   virtual ~SelectPart() = default;
   virtual SelectRule rule() const = 0;
   // Rows per query head among host_tokens: exact for `all` and `top-k`, the bound for `threshold`. At
-  // least 1.
-  virtual std::int64_t rows_per_head(Tokens host_tokens) const = 0;
+  // least 1. A ratio replaces the part's own, where it has one.
+  virtual std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio = {}) const = 0;
   virtual std::int64_t alpha_milli() const { return 0; }
 };
 

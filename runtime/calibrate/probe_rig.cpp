@@ -139,7 +139,7 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
   const RequestDecision row = row_of(probe);
   const Decision decision{StepId(0), {row}};
   const SelectedRows rows{Amount::fixed(shape_.query_heads * probe.rows_per_head), probe.rows_per_head};
-  const auto scan = [&] { return ops_.host_logits(row, layer, probe.tokens); };
+  const auto scan = [&] { return ops_.host_logits(row, layer, 0, probe.tokens); };
   const auto pick = [&] { return ops_.select(row, layer, probe.tokens, SelectRule::top_k, 0); };
   switch (probe.kind) {
     case OpKind::embed:
@@ -162,7 +162,7 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
     case OpKind::select:
       return {ops_.send_query(row, layer), scan(), pick()};
     case OpKind::pack_rows:
-      return {ops_.send_query(row, layer), scan(), pick(), ops_.pack_rows(row, layer, rows)};
+      return {ops_.send_query(row, layer), scan(), pick(), ops_.pack_rows(row, layer, 0, rows)};
     case OpKind::send_scores:
       return {ops_.send_scores(row, layer, rows)};
     case OpKind::send_rows:

@@ -48,12 +48,14 @@ std::int64_t HostOps::run(const OpContext& context, RequestBuffers& request) con
 void HostOps::host_logits(const OpContext& context, RequestBuffers& request) const {
   const int group = shape_.group();
   const RowStore& keys = request.host_k(context.op.layer);
+  const Tokens first = context.op.work.first_token;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   context.team.parallel(context.op.work.tokens, kScanGrain, [&](int, std::int64_t begin, std::int64_t end) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       kernels::logits(kv_type_, request.query + static_cast<std::int64_t>(head) * group * shape_.head_dim,
-                      group, shape_.head_dim, keys.head(head, head_row_) + begin * head_row_, end - begin,
-                      scale_, request.host_scores + head * group * request.size().host_tokens + begin,
+                      group, shape_.head_dim, keys.head(head, head_row_) + (first + begin) * head_row_,
+                      end - begin, scale_,
+                      request.host_scores + head * group * request.size().host_tokens + begin,
                       request.size().host_tokens);
       walked += end - begin;
     }
@@ -99,12 +101,14 @@ void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const
   const int group = shape_.group();
   const std::int64_t stride = request.size().exchange_rows_per_head;
   const RowStore& values = request.host_v(context.op.layer);
+  const Tokens first = context.op.work.first_token;  // the chosen rows count from here
   std::vector<std::int64_t> offsets(request.counts.size() + 1);
   std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);
   context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
       const auto index = static_cast<std::size_t>(head);
-      const kernels::RowSpan span{values.head(static_cast<int>(head) / group, head_row_), values.slots};
+      const kernels::RowSpan span{values.head(static_cast<int>(head) / group, head_row_) + first * head_row_,
+                                  values.slots - first};
       kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, request.rows + head * stride,
                          request.counts[index], request.packed + offsets[index] * head_row_);
     }

@@ -79,7 +79,7 @@ TEST_P(BytesOfAStep, hybridgen_prefill_sends_the_host_segment_down_and_keeps_the
 
 TEST_P(BytesOfAStep, hybridgen_decode_moves_q_down_and_k_scores_and_rows_up) {
   const Bytes d = 4, n = 7, k = 3;
-  const auto bytes = channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k}));
+  const auto bytes = channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}));
   const Bytes down = 4 * Q + 2 * r;        // the query; the evicted token's K and V
   const Bytes up = heads * k * (4 + h);    // scores and V rows
   const Bytes packed = 2 * heads * k * h;  // gathered, and written side by side
@@ -94,7 +94,8 @@ TEST_P(BytesOfAStep, hybridgen_decode_moves_q_down_and_k_scores_and_rows_up) {
 
 TEST_P(BytesOfAStep, semantic_placement_reads_v_rows_from_cxl_and_scans_k_in_dram) {
   const Bytes d = 4, n = 7, k = 3;
-  const auto bytes = channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k}, "semantic"));
+  const auto bytes =
+      channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}, "semantic"));
   EXPECT_EQ(at(bytes, tiny_.cxl_channel), L * (r + heads * k * h)) << "evicted V, gathered V";
   EXPECT_EQ(at(bytes, tiny_.cxl_link), L * (r + heads * k * h));
   EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + r + n * r + heads * k * h + heads * k * (4 + h)));
@@ -102,7 +103,7 @@ TEST_P(BytesOfAStep, semantic_placement_reads_v_rows_from_cxl_and_scans_k_in_dra
 
 TEST_P(BytesOfAStep, threshold_moves_what_the_outcome_says) {
   const Bytes d = 4, n = 7;
-  const Step step = build("hybridgen+threshold", {RequestId(0), 10, 1, d, n, 1, 3});
+  const Step step = build("hybridgen+threshold", {RequestId(0), 10, 1, d, n, 1, 3, SlotId(0), n});
   const std::vector<std::int64_t> counts = {4, 7, 12};  // rows over all heads, by layer
   const Bytes rows = 4 + 7 + 12;
   const auto bytes = channels(step, counts);

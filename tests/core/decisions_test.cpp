@@ -12,7 +12,8 @@ namespace {
 // request, first position, query tokens | on the device, on the host, evicted, rows per head | slot
 RequestDecision row(int request, Tokens first, Tokens query, Tokens device, Tokens host, Tokens evict,
                     std::int64_t rows, int slot = 0) {
-  return {RequestId(request), first, query, device, host, evict, rows, SlotId(slot)};
+  const Tokens scanned = first > 0 && rows > 0 ? host : 0;  // all of the host's, where rows are chosen
+  return {RequestId(request), first, query, device, host, evict, rows, SlotId(slot), scanned};
 }
 
 }  // namespace
@@ -20,7 +21,7 @@ RequestDecision row(int request, Tokens first, Tokens query, Tokens device, Toke
 void PrintTo(const RequestDecision& r, std::ostream* out) {
   *out << "request " << r.request.value << ": " << r.first_position << " + " << r.query_tokens << " | device "
        << r.device_tokens << ", host " << r.host_tokens << ", evict " << r.evict_tokens << ", rows "
-       << r.rows_per_head;
+       << r.rows_per_head << " of " << r.scan_tokens << " scanned";
 }
 
 namespace {

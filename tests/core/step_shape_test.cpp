@@ -34,7 +34,7 @@ class StepShape : public testing::Test {
   const RequestDecision prefill_split_{RequestId(0), 0, 10, 4, 6, 0, 0};
   const RequestDecision prefill_on_host_{RequestId(0), 0, 10, 0, 10, 0, 0};
   const RequestDecision decode_on_device_{RequestId(0), 10, 1, 11, 0, 0, 0};
-  const RequestDecision decode_split_{RequestId(0), 10, 1, 4, 7, 1, 3};
+  const RequestDecision decode_split_{RequestId(0), 10, 1, 4, 7, 1, 3, SlotId(0), 7};
   const RequestDecision decode_on_host_{RequestId(0), 10, 1, 0, 11, 0, 0};
 };
 

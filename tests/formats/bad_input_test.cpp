@@ -29,7 +29,7 @@ const std::set<std::string> kOptional = {
     "scan_Gitems_per_s",
     "row_ns",  // no limit of its own
     "attention",
-    "split",
+    "feedback",
     "placement",
     "admission",
     "prompt_start",
@@ -172,6 +172,8 @@ bool has_default(const std::string& parameter) {
 
 bool optional_here(const SpoilingWriter& w) {
   if (kOptional.contains(w.key) || (w.parent == "policy" && has_default(w.key))) return true;
+  if (w.parent == "feedback" && has_default("feedback." + w.key)) return true;
+  if (w.key == "split" && w.key_node->text == "fixed") return true;  // the preset's own
   OpKind kind = OpKind::embed;
   if (w.parent == "kernels" && parse_op_kind(w.key, kind)) return true;  // default holds then
   const bool kernel = w.expected_path.find(".kernels.") != std::string::npos;

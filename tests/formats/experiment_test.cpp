@@ -66,8 +66,9 @@ TEST(Experiment, another_attention_brings_its_own_slots) {
   const Experiment exact = with_policy(
       "preset: flexgen, attention: logit-parallel, select: all, split: fixed, device_kv_tokens: 5");
   EXPECT_EQ(exact.composition.placement, "unified");
-  EXPECT_EQ(said("preset: flexgen, attention: logit-parallel, select: all"),
-            "e.yaml:6:9: policy.split: missing; add split: a split part (valid: fixed)");
+  EXPECT_EQ(
+      said("preset: flexgen, attention: logit-parallel, select: all"),
+      "e.yaml:6:9: policy.split: missing; add split: a split part (valid: fixed, feedback, model-based)");
   const Experiment plain = with_policy("preset: hybridgen, attention: device");
   EXPECT_EQ(plain.composition.select, "");
   EXPECT_EQ(said("preset: hybridgen, attention: devise"),

@@ -72,8 +72,15 @@ struct Rig {
   }
   std::shared_ptr<const Step> step(int id, Tokens first, Tokens count) {
     const Tokens context = first + count;
-    const RequestDecision row{RequestId(0),      first, count, 16, context - 16, count == 1 ? 1 : 0,
-                              count == 1 ? 4 : 0};
+    const RequestDecision row{RequestId(0),
+                              first,
+                              count,
+                              16,
+                              context - 16,
+                              count == 1 ? 1 : 0,
+                              count == 1 ? 4 : 0,
+                              SlotId(0),
+                              count == 1 ? context - 16 : 0};
     return std::make_shared<const Step>(policy.build({StepId(id), {row}}));
   }
   const PolicyChoice choice{

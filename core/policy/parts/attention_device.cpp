@@ -32,8 +32,9 @@ class DeviceAttention final : public AttentionPart {
     plan.segment_tokens = largest.most_context();
   }
 
-  void place(const RequestView&, const Estimator&, RequestDecision& row) override {
+  std::optional<SplitNote> place(const RequestView&, const Observation&, RequestDecision& row) override {
     row.device_tokens = row.first_position + row.query_tokens;
+    return std::nullopt;
   }
 
   std::unique_ptr<AttentionStep> open(const Decision& decision, const ModelOps& ops,

@@ -107,7 +107,8 @@ class LogitParallelStep final : public AttentionStep {
 
   // Scan, select, pack and send up.
   Joint host_side(const RequestDecision& row, int layer, const std::vector<OpId>& scan_after) {
-    const OpId scores = builder_.add(ops_.host_logits(row, layer, row.host_tokens), scan_after);
+    const Tokens first = row.host_tokens - row.scan_tokens;
+    const OpId scores = builder_.add(ops_.host_logits(row, layer, first, row.scan_tokens), scan_after);
     Joint joint;
     joint.rows.per_head = row.rows_per_head;
     const std::int64_t heads = ops_.model().query_heads;
@@ -119,9 +120,9 @@ class LogitParallelStep final : public AttentionStep {
       joint.rows.total = Amount::fixed(heads * row.rows_per_head);
     }
     const OpId selected = builder_.add(
-        ops_.select(row, layer, row.host_tokens, select_.rule(), select_.alpha_milli()), {scores});
+        ops_.select(row, layer, row.scan_tokens, select_.rule(), select_.alpha_milli()), {scores});
     joint.scores_up = builder_.add(ops_.send_scores(row, layer, joint.rows), {selected});
-    const OpId packed = builder_.add(ops_.pack_rows(row, layer, joint.rows), {selected});
+    const OpId packed = builder_.add(ops_.pack_rows(row, layer, first, joint.rows), {selected});
     joint.rows_up = builder_.add(ops_.send_rows(row, layer, joint.rows), {packed});
     return joint;
   }
@@ -143,19 +144,29 @@ class LogitParallelAttention final : public AttentionPart {
     plan.host_k_tier = needs_.placement->host_k();
     plan.host_v_tier = needs_.placement->host_v();
     plan.segment_tokens = std::min(needs_.split->most_device_tokens(), largest.most_context());
-    plan.host_tokens = largest.most_context() - plan.segment_tokens;
+    plan.host_tokens =
+        largest.most_context() - std::min(needs_.split->least_device_tokens(), plan.segment_tokens);
     plan.staging_tokens = largest.prompt_tokens;
     plan.staging_buffers = kPrefillBuffers;
-    plan.exchange_rows_per_head = plan.host_tokens > 0 ? needs_.select->rows_per_head(plan.host_tokens) : 0;
+    plan.exchange_rows_per_head =
+        plan.host_tokens > 0 ? needs_.select->rows_per_head(plan.host_tokens, needs_.split->most_ratio()) : 0;
   }
 
-  void place(const RequestView& request, const Estimator& estimator, RequestDecision& row) override {
+  std::optional<SplitNote> place(const RequestView& request, const Observation& observation,
+                                 RequestDecision& row) override {
     const Tokens context = row.first_position + row.query_tokens;
-    row.device_tokens = std::min(needs_.split->device_tokens(request, estimator), context);
+    const Split split = needs_.split->split(request, observation);
+    // Rows never come back up: a segment that may grow does so by the new tokens alone.
+    const Tokens most = row.prefill() ? context : request.device_tokens + row.query_tokens;
+    row.device_tokens = std::min({split.device_tokens, most, context});
     row.host_tokens = context - row.device_tokens;
     row.evict_tokens = row.prefill() ? 0 : row.host_tokens - request.host_tokens;
-    if (row.host_tokens > 0 && !row.prefill())
-      row.rows_per_head = needs_.select->rows_per_head(row.host_tokens);
+    if (row.host_tokens > 0 && !row.prefill()) {
+      row.scan_tokens = split.scan_cap == 0 ? row.host_tokens : std::min(split.scan_cap, row.host_tokens);
+      row.rows_per_head =
+          std::min(row.scan_tokens, needs_.select->rows_per_head(row.host_tokens, split.ratio));
+    }
+    return split.note;
   }
 
   std::unique_ptr<AttentionStep> open(const Decision& decision, const ModelOps& ops,

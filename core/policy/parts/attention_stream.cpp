@@ -71,8 +71,9 @@ class StreamAttention final : public AttentionPart {
     plan.staging_buffers = kBuffers;
   }
 
-  void place(const RequestView&, const Estimator&, RequestDecision& row) override {
+  std::optional<SplitNote> place(const RequestView&, const Observation&, RequestDecision& row) override {
     row.host_tokens = row.first_position + row.query_tokens;
+    return std::nullopt;
   }
 
   std::unique_ptr<AttentionStep> open(const Decision& decision, const ModelOps& ops,

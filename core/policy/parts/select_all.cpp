@@ -7,7 +7,7 @@ namespace {
 class All final : public SelectPart {
  public:
   SelectRule rule() const override { return SelectRule::all; }
-  std::int64_t rows_per_head(Tokens host_tokens) const override { return host_tokens; }
+  std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm>) const override { return host_tokens; }
 };
 
 }  // namespace

@@ -11,8 +11,8 @@ class Threshold final : public SelectPart {
  public:
   Threshold(std::int64_t alpha_milli, Ppm cap) : alpha_milli_(alpha_milli), cap_(cap) {}
   SelectRule rule() const override { return SelectRule::threshold; }
-  std::int64_t rows_per_head(Tokens host_tokens) const override {
-    return std::max<std::int64_t>(1, cap_ * host_tokens / kPpmOne);
+  std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio) const override {
+    return std::max<std::int64_t>(1, ratio.value_or(cap_) * host_tokens / kPpmOne);
   }
   std::int64_t alpha_milli() const override { return alpha_milli_; }
 

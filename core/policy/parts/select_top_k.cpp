@@ -11,8 +11,8 @@ class TopK final : public SelectPart {
  public:
   explicit TopK(Ppm ratio) : ratio_(ratio) {}
   SelectRule rule() const override { return SelectRule::top_k; }
-  std::int64_t rows_per_head(Tokens host_tokens) const override {
-    return std::max<std::int64_t>(1, ratio_ * host_tokens / kPpmOne);
+  std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio) const override {
+    return std::max<std::int64_t>(1, ratio.value_or(ratio_) * host_tokens / kPpmOne);
   }
 
  private:

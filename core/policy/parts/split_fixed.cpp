@@ -1,17 +1,19 @@
 // split: fixed. The device keeps the same number of newest tokens throughout.
 #include "core/policy/registry.hpp"
+#include "core/policy/split_params.hpp"
 
 namespace hybridgen {
 namespace {
 
 class FixedSplit final : public SplitPart {
  public:
-  explicit FixedSplit(Tokens tokens) : tokens_(tokens) {}
-  Tokens device_tokens(const RequestView&, const Estimator&) override { return tokens_; }
+  FixedSplit(Tokens tokens, Tokens scan_cap) : tokens_(tokens), scan_cap_(scan_cap) {}
+  Split split(const RequestView&, const Observation&) override { return {tokens_, scan_cap_, {}, {}}; }
   Tokens most_device_tokens() const override { return tokens_; }
 
  private:
   Tokens tokens_;
+  Tokens scan_cap_;
 };
 
 }  // namespace
@@ -19,14 +21,10 @@ class FixedSplit final : public SplitPart {
 PartEntry split_fixed() {
   return {"fixed",
           "the device keeps a fixed number of the newest tokens",
-          {{"device_kv_tokens",
-            "newest tokens whose KV stays on the device",
-            ParamKind::tokens,
-            1,
-            1LL << 40,
-            {}}},
+          {device_kv_tokens_param(), scan_cap_param()},
           MakeSplit([](const PartContext& context) -> std::unique_ptr<SplitPart> {
-            return std::make_unique<FixedSplit>(context.params.get("device_kv_tokens"));
+            return std::make_unique<FixedSplit>(context.params.get("device_kv_tokens"),
+                                                context.params.get("scan_cap"));
           })};
 }
 

@@ -1,0 +1,78 @@
+#include "study/scheduler_story.hpp"
+
+#include <iomanip>
+#include <sstream>
+#include <vector>
+
+#include "study/cycle.hpp"
+
+namespace hybridgen {
+namespace {
+
+std::string times(const SplitNote& note) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(3) << "host " << static_cast<double>(note.host_ns) * 1e-6
+       << " ms, device " << static_cast<double>(note.device_ns) * 1e-6 << " ms";
+  return text.str();
+}
+
+std::string setting(const SplitNote& note) {
+  std::ostringstream text;
+  text << "selects " << static_cast<double>(note.ratio) / 1e4 << " % of the host's rows, scans "
+       << (note.scan_cap == 0 ? "all of them" : "the newest " + std::to_string(note.scan_cap)) << ", keeps "
+       << note.device_tokens << " tokens on the device";
+  return text.str();
+}
+
+std::string line(std::int64_t step, const SplitNote& note) {
+  const std::string where =
+      "step " + std::to_string(step) + ", request " + std::to_string(note.request.value);
+  switch (note.move) {
+    case SplitMove::grow:
+      return where + ": the host has slack (" + times(note) + "), so it takes more: " + setting(note) + "\n";
+    case SplitMove::shrink:
+      return where + ": the host is late (" + times(note) + "), so it takes less: " + setting(note) + "\n";
+    case SplitMove::keep:
+      return where + ": in balance (" + times(note) + "), nothing changes\n";
+  }
+  return "";
+}
+
+std::string verdict(const std::vector<double>& rows) {
+  const Cycle cycle = find_cycle(rows, 0.05);
+  std::ostringstream text;
+  text << std::setprecision(3);
+  if (cycle.steady) {
+    text << "the selected rows came to rest\n";
+  } else if (cycle.period > 0) {
+    text << "the selected rows go round: a cycle of " << cycle.period << " decisions, amplitude "
+         << cycle.amplitude * 100 << " % of their mean\n";
+  } else {
+    text << "the selected rows neither came to rest nor repeated; they moved by " << cycle.amplitude * 100
+         << " % of their mean in the second half\n";
+  }
+  return text.str();
+}
+
+}  // namespace
+
+std::string scheduler_story(const Timeline& timeline) {
+  std::string story;
+  std::vector<double> rows;  // of the first request, at every decision
+  bool kept = false;
+  for (const StepEvent& step : timeline.steps) {
+    for (const SplitNote& note : step.decision.notes) {
+      const bool keeps = note.move == SplitMove::keep;
+      if (!keeps || !kept) story += line(step.decision.step.value, note);
+      kept = keeps;
+      if (note.request == timeline.steps.front().decision.rows.front().request) {
+        rows.push_back(static_cast<double>(note.ratio));
+      }
+    }
+  }
+  if (story.empty()) return "";
+  constexpr std::size_t kEnough = 8;  // decisions: fewer show no rest and no cycle
+  return rows.size() < kEnough ? story : story + verdict(rows);
+}
+
+}  // namespace hybridgen
