@@ -4,12 +4,13 @@ simulated. Colours are Okabe and Ito's, which colour-blind readers can tell apar
 REAL = "#0072B2"
 SIMULATED = "#E69F00"
 
-# Kinds of ops by what they do for the reader of the picture; nineteen colours would say nothing.
+# Kinds of ops by what they do for the reader of the picture; two dozen colours would say nothing.
 GROUPS = (
     ("projections and FFN", "#999999", ("embed", "norm_qkv", "project_out", "ffn", "lm_head", "sample")),
-    ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv")),
-    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows")),
-    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows")),
+    ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv",
+                                            "device_partial", "join_partials")),
+    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend")),
+    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial")),
     ("copies to the host", "#CC79A7", ("offload_kv", "send_query")),
 )
 LAYERS_SHOWN = 3  # a whole step is a comb of thirty equal teeth

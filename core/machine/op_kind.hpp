@@ -5,6 +5,7 @@
 
 namespace hybridgen {
 
+// New kinds go to the end: recorded runs carry hashes of their numbers.
 enum class OpKind {
   embed,           // token ids to hidden states
   norm_qkv,        // RMSNorm, Q, K, V projections, RoPE; writes the new K and V rows on the device
@@ -25,8 +26,12 @@ enum class OpKind {
   ffn,             // RMSNorm, gate and up, SwiGLU, down, residual
   lm_head,         // final RMSNorm and logits over the vocabulary (last query token of each request)
   sample,          // the next token; end of sequence is an outcome
+  host_attend,     // full attention over the host segment: partial output and log-sum-exp per query head
+  send_partial,    // copy: the host's partial output and log-sum-exp up
+  device_partial,  // the same attention over the device segment
+  join_partials,   // one attention of the device's partial and the host's
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::sample) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::join_partials) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

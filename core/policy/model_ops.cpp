@@ -198,4 +198,33 @@ Op ModelOps::joint_attend(const RequestDecision& row, int layer, Tokens device_t
   return op;
 }
 
+Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) const {
+  Op op = request_op(OpKind::host_attend, Role::host, row, layer);
+  op.work.tokens = tokens;
+  op.traffic.flops = Amount::fixed(4 * model_.q_width() * tokens);
+  for (const TierId tier : {plan_.host_k_tier, plan_.host_v_tier}) {
+    op.traffic.accesses.push_back({tier, Direction::read, Amount::fixed(tokens * row_bytes())});
+  }
+  return op;
+}
+
+Op ModelOps::send_partial(const RequestDecision& row, int layer) const {
+  Op op = request_op(OpKind::send_partial, Role::h2d, row, layer);
+  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, Amount::fixed(partial_bytes(model_))});
+  return op;
+}
+
+Op ModelOps::device_partial(const RequestDecision& row, int layer, Tokens tokens) const {
+  Op op = attend(row, layer, KvPlace::segment, 0, tokens);
+  op.kind = OpKind::device_partial;
+  return op;
+}
+
+// The device's own partial stays in cache, as hidden states do; the host's was copied and is read.
+Op ModelOps::join_partials(const RequestDecision& row, int layer) const {
+  Op op = request_op(OpKind::join_partials, Role::device, row, layer);
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(partial_bytes(model_))});
+  return op;
+}
+
 }  // namespace hybridgen

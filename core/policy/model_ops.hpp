@@ -14,6 +14,11 @@ namespace hybridgen {
 inline constexpr Bytes kQueryBytes = 4;
 inline constexpr Bytes kLogitBytes = 4;
 
+// A partial attention of one query token: fp32 output and log-sum-exp of every query head.
+inline Bytes partial_bytes(const ModelShape& model) {
+  return model.q_width() * kQueryBytes + model.query_heads * kLogitBytes;
+}
+
 // Where norm_qkv writes, and the ops it must wait for.
 struct KvTarget {
   KvPlace place = KvPlace::segment;
@@ -61,6 +66,10 @@ class ModelOps {
   Op device_logits(const RequestDecision& row, int layer, Tokens tokens) const;
   Op joint_attend(const RequestDecision& row, int layer, Tokens device_tokens,
                   const SelectedRows& rows) const;
+  Op host_attend(const RequestDecision& row, int layer, Tokens tokens) const;
+  Op send_partial(const RequestDecision& row, int layer) const;
+  Op device_partial(const RequestDecision& row, int layer, Tokens tokens) const;
+  Op join_partials(const RequestDecision& row, int layer) const;
 
  private:
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads

@@ -99,6 +99,11 @@ void Policy::plan_reservations() {
       reserve(tier, Purpose::exchange, {model_.query_heads, rows, row_and_score});
     }
   }
+  if (plan_.exchange_partials) {
+    for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
+      reserve(tier, Purpose::exchange, {static_cast<Bytes>(plan_.slots.size()), partial_bytes(model_)});
+    }
+  }
 }
 
 // First come, first served: one that waits for a large slot is not overtaken.

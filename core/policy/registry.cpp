@@ -9,12 +9,14 @@ namespace hybridgen {
   PART(attention_device)         \
   PART(attention_stream)         \
   PART(attention_logit_parallel) \
+  PART(attention_host)           \
   PART(select_all)               \
   PART(select_top_k)             \
   PART(select_threshold)         \
   PART(split_fixed)              \
   PART(split_feedback)           \
   PART(split_model_based)        \
+  PART(split_newest)             \
   PART(placement_unified)        \
   PART(placement_semantic)       \
   PART(placement_interleave)     \
@@ -40,6 +42,9 @@ const std::vector<PresetEntry>& preset_registry() {
       {"flexgen",
        "KV on the host, streamed to the device layer by layer (FlexGen, GPU attention, one batch)",
        {"flexgen", "stream", "", "", "unified"}},
+      {"flexgen-cpu-attention",
+       "KV on the host and attended there, only queries and partial outputs move (FlexGen, CPU attention)",
+       {"flexgen-cpu-attention", "host", "", "newest", "unified"}},
       {"hybridgen",
        "logit-parallel attention split between device and host (HybridGen)",
        {"hybridgen", "logit-parallel", "top-k", "fixed", "unified"}},

@@ -57,8 +57,9 @@ class Calibrator {
     const auto items = [](const ProbeSize& s) { return static_cast<double>(s.items); };
     const auto rows = [](const ProbeSize& s) { return static_cast<double>(s.rows); };
 
-    for (const OpKind kind : {OpKind::attend, OpKind::host_logits, OpKind::device_logits,
-                              OpKind::joint_attend, OpKind::keep_kv, OpKind::embed}) {
+    for (const OpKind kind :
+         {OpKind::attend, OpKind::host_logits, OpKind::device_logits, OpKind::joint_attend, OpKind::keep_kv,
+          OpKind::embed, OpKind::host_attend, OpKind::device_partial}) {
       const std::string name = name_of(kind);
       const Line l = line(name + ".near", name + ".far", bytes);
       set(result, kind, {l.fixed_ns, per_second(l.ns_per_unit), 0, 0, 0}, name + ".far");
@@ -80,14 +81,16 @@ class Calibrator {
     }
     set(result, OpKind::sample,
         {dispatch, 0, 0, per_second((time("sample") - dispatch) / items(size("sample"))), 0}, "sample");
+    // Its size is the model's and never changes: one figure says it all.
+    set(result, OpKind::join_partials, {time("join_partials"), 0, 0, 0, 0}, "join_partials");
     const Line up = line("load_kv.near", "load_kv.far", bytes);
     const Line down = line("offload_kv.near", "offload_kv.far", bytes);
     result.h2d = {up.fixed_ns, per_second(up.ns_per_unit)};
     result.d2h = {down.fixed_ns, per_second(down.ns_per_unit)};
     result.h2d_spread = spread("load_kv.far");
     result.d2h_spread = spread("offload_kv.far");
-    for (const OpKind kind :
-         {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores, OpKind::send_rows}) {
+    for (const OpKind kind : {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores,
+                              OpKind::send_rows, OpKind::send_partial}) {
       result.kernels[static_cast<std::size_t>(kind)].fixed_ns = dispatch;
     }
     result.step_gap_ns = rig_.step_gap_ns();
@@ -143,6 +146,11 @@ class Calibrator {
       {"ffn.prefill", {{OpKind::ffn, kNear, 0}, {}}},
       {"lm_head", {{OpKind::lm_head, 1, 0}, {}}},
       {"sample", {{OpKind::sample, 1, 0}, {}}},
+      {"host_attend.near", {{OpKind::host_attend, kNear, 0}, {}}},
+      {"host_attend.far", {{OpKind::host_attend, kFar, 0}, {}}},
+      {"device_partial.near", {{OpKind::device_partial, kNear, 0}, {}}},
+      {"device_partial.far", {{OpKind::device_partial, kFar, 0}, {}}},
+      {"join_partials", {{OpKind::join_partials, 1, 0}, {}}},
   };
 };
 

@@ -41,6 +41,7 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.staging_tokens = most_tokens;
   plan.staging_buffers = 2;
   plan.exchange_rows_per_head = ProbeRig::kMostRowsPerHead;
+  plan.exchange_partials = true;
   plan.slots = {plan};  // one slot of these sizes
   return plan;
 }
@@ -180,6 +181,14 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
       return {ops_.lm_head(decision)};
     case OpKind::sample:
       return {ops_.sample(row)};
+    case OpKind::host_attend:
+      return {ops_.send_query(row, layer), ops_.host_attend(row, layer, probe.tokens)};
+    case OpKind::send_partial:
+      return {ops_.send_partial(row, layer)};
+    case OpKind::device_partial:
+      return {ops_.device_partial(row, layer, probe.tokens)};
+    case OpKind::join_partials:
+      return {ops_.device_partial(row, layer, probe.tokens), ops_.join_partials(row, layer)};
   }
   return {};
 }

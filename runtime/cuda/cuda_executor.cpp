@@ -82,6 +82,10 @@ class CudaExecutor final : public RealExecutor {
         moved_(model_->shape, plan_) {
     capabilities_.executor = "cuda";
     capabilities_.kinds.fill(true);
+    for (const OpKind kind :
+         {OpKind::host_attend, OpKind::send_partial, OpKind::device_partial, OpKind::join_partials}) {
+      capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
+    }
     for (const auto& prompt : feed_.prompts) {
       tokens_.push_back(prompt);
       tokens_.back().reserve(prompt.size() + static_cast<std::size_t>(new_tokens));
@@ -253,7 +257,7 @@ std::unique_ptr<RealExecutor> make_cuda_executor(const Machine& machine,
                                                  CudaOptions options) {
   if (const CudaStatus status = cuda_available(); !status.available)
     throw NotAvailable("executor cuda: " + status.text);
-  check_playable_by_cuda(machine, model->shape);
+  check_playable_by_cuda(machine, model->shape, plan);
   return std::make_unique<CudaExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens,
                                         options);
 }

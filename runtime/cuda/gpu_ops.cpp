@@ -84,6 +84,10 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
+    case OpKind::host_attend:
+    case OpKind::send_partial:
+    case OpKind::device_partial:
+    case OpKind::join_partials:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

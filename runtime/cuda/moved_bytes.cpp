@@ -48,6 +48,7 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
       return count_weights(step, op, bytes);
     case OpKind::attend:
     case OpKind::prefill_attend:
+    case OpKind::device_partial:
       return bytes.access(device, 2 * rows);
     case OpKind::keep_kv:
       return bytes.access(device, 4 * rows);  // read and written
@@ -67,11 +68,16 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
       return bytes.access(device, rows);
     case OpKind::joint_attend:
       return bytes.access(device, rows + chosen * (head_row_ + kFloat));
+    case OpKind::send_partial:
+      return bytes.copy(plan_.host_k_tier, device, (shape_.q_width() + shape_.query_heads) * kFloat);
+    case OpKind::join_partials:
+      return bytes.access(device, (shape_.q_width() + shape_.query_heads) * kFloat);
     case OpKind::sample:
       return;
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
+    case OpKind::host_attend:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

@@ -9,7 +9,7 @@ constexpr int kWidth = 8;  // fp16 weights of one 16-byte load
 
 }  // namespace
 
-void check_playable_by_cuda(const Machine& machine, const ModelShape& shape) {
+void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, const MemoryPlan& plan) {
   for (const Role role : {Role::device, Role::h2d, Role::d2h, Role::host}) {
     const Processor& processor = machine.processor(machine.lane(machine.lane_of(role)).processor);
     const ProcessorKind wanted = role == Role::host ? ProcessorKind::cpu : ProcessorKind::gpu;
@@ -17,6 +17,11 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape) {
     throw NotAvailable("executor cuda: platform " + machine.name() + " gives the role " + name_of(role) +
                        " to " + processor.name + ", which is a " + name_of(processor.kind) + " and not a " +
                        name_of(wanted) + "; use --executor host, or a platform with a GPU");
+  }
+  if (plan.exchange_partials) {
+    throw NotAvailable(
+        "executor cuda: it has no kernel yet that joins partial outputs of the host's attention (attention: "
+        "host); simulate the policy, or use --executor host on a platform written by `hybridgen calibrate`");
   }
   const ModelBlocks& blocks = shape.blocks;
   const bool lacks = blocks.norm != NormKind::rms || blocks.position != PositionKind::rotary ||

@@ -89,4 +89,12 @@ void OpRunner::send_rows(const OpContext& context) {
   context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
 }
 
+void OpRunner::send_partial(const OpContext& context) {
+  RequestBuffers& request = buffers(context);
+  const auto bytes =
+      static_cast<Bytes>((shape_.q_width() + shape_.query_heads) * static_cast<std::int64_t>(sizeof(float)));
+  std::memcpy(request.host_partial_up.out, request.host_partial.out, static_cast<std::size_t>(bytes));
+  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+}
+
 }  // namespace hybridgen

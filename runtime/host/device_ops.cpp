@@ -167,6 +167,7 @@ void OpRunner::attend(const OpContext& context) {
   const int group = shape_.group();
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   const std::int64_t group_width = static_cast<std::int64_t>(group) * shape_.head_dim;
+  float* all_lse = context.op.kind == OpKind::device_partial ? buffers(context).device_lse.data() : nullptr;
   context.team.parallel(shape_.kv_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
     float* scratch = act_.scratch[static_cast<std::size_t>(thread)].data();
     for (std::int64_t head = begin; head < end; ++head) {
@@ -177,7 +178,7 @@ void OpRunner::attend(const OpContext& context) {
       float* out = act_.attended.data() + place.first_query * shape_.q_width() + head * group_width;
       if (place.query_tokens == 1) {
         kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_, scratch, out,
-                        nullptr);
+                        all_lse == nullptr ? nullptr : all_lse + head * group);
       } else {
         kernels::prefill(kv_type_, q, act_.qkv_width, place.query_tokens, place.first_position, group,
                          shape_.head_dim, spans, span_count, scale_, scratch, out, shape_.q_width());
@@ -236,6 +237,17 @@ void OpRunner::joint_attend(const OpContext& context) {
   });
   context.bytes.access(plan_.device_tier, walked * head_row_);
   context.bytes.access(plan_.device_tier, before * (head_row_ + static_cast<Bytes>(sizeof(float))));
+}
+
+// The device's own output becomes the attention over all tokens where it lies.
+void OpRunner::join_partials(const OpContext& context) {
+  RequestBuffers& request = buffers(context);
+  const Partial& host = request.host_partial_up;
+  kernels::merge_partials(shape_.query_heads, shape_.head_dim,
+                          act_.attended.data() + place_of(context).first_query * shape_.q_width(),
+                          request.device_lse.data(), host.out, host.lse);
+  context.bytes.access(plan_.device_tier,
+                       (shape_.q_width() + shape_.query_heads) * static_cast<Bytes>(sizeof(float)));
 }
 
 void OpRunner::add_to_residual(const OpContext& context) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/base/check.hpp"
@@ -14,6 +15,25 @@ namespace hybridgen {
 namespace {
 
 constexpr std::int64_t kScanGrain = 256;  // tokens: long enough that a thread streams
+
+// A thread's part of the attention over the host segment: what it has joined so far, and room for one grain.
+struct ThreadPartial {
+  Partial joined;  // all query heads
+  Partial grain;   // one group
+  float* scratch;
+
+  static std::int64_t floats(const ModelShape& shape) {
+    return shape.q_width() + shape.query_heads +
+           static_cast<std::int64_t>(shape.group()) * (shape.head_dim + 1) +
+           kernels::attend_scratch(shape.group(), kScanGrain);
+  }
+  ThreadPartial(const ModelShape& shape, float* base) {
+    joined = {base, base + shape.q_width()};
+    grain.out = joined.lse + shape.query_heads;
+    grain.lse = grain.out + static_cast<std::int64_t>(shape.group()) * shape.head_dim;
+    scratch = grain.lse + shape.group();
+  }
+};
 
 }  // namespace
 
@@ -37,6 +57,9 @@ std::int64_t HostOps::run(const OpContext& context, RequestBuffers& request) con
       return select(context, request);
     case OpKind::pack_rows:
       pack_rows(context, request);
+      return 0;
+    case OpKind::host_attend:
+      host_attend(context, request);
       return 0;
     default:
       HG_CHECK(false,
@@ -115,6 +138,51 @@ void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const
   });
   context.bytes.access(plan_.host_v_tier, offsets.back() * head_row_);
   context.bytes.access(plan_.host_k_tier, offsets.back() * head_row_);
+}
+
+// Each thread walks its share of the tokens grain by grain and joins the grains' partials; the threads'
+// partials are joined in their order, so that a run repeats bit by bit.
+void HostOps::host_attend(const OpContext& context, RequestBuffers& request) const {
+  const int group = shape_.group();
+  const RowStore& keys = request.host_k(context.op.layer);
+  const RowStore& values = request.host_v(context.op.layer);
+  const int threads = context.team.threads();
+  const std::int64_t stride = ThreadPartial::floats(shape_);
+  request.partials.resize(static_cast<std::size_t>(threads * stride));  // grows with the first op only
+  const auto part_of = [&](int thread) {
+    return ThreadPartial(shape_, request.partials.data() + thread * stride);
+  };
+  for (int thread = 0; thread < threads; ++thread) {
+    const Partial part = part_of(thread).joined;
+    std::fill_n(part.out, shape_.q_width(), 0.0F);
+    std::fill_n(part.lse, shape_.query_heads, -std::numeric_limits<float>::infinity());
+  }
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
+  context.team.parallel(
+      context.op.work.tokens, kScanGrain, [&](int thread, std::int64_t begin, std::int64_t end) {
+        const ThreadPartial part = part_of(thread);
+        for (int head = 0; head < shape_.kv_heads; ++head) {
+          const std::int64_t first = static_cast<std::int64_t>(head) * group;
+          for (std::int64_t at = begin; at < end; at += kScanGrain) {
+            const kernels::KvSpan span{keys.head(head, head_row_) + at * head_row_,
+                                       values.head(head, head_row_) + at * head_row_,
+                                       std::min(kScanGrain, end - at)};
+            kernels::attend(kv_type_, request.query + first * shape_.head_dim, group, shape_.head_dim, &span,
+                            1, scale_, part.scratch, part.grain.out, part.grain.lse);
+            kernels::merge_partials(group, shape_.head_dim, part.joined.out + first * shape_.head_dim,
+                                    part.joined.lse + first, part.grain.out, part.grain.lse);
+          }
+          walked += end - begin;
+        }
+      });
+  const Partial& all = request.host_partial;
+  std::copy_n(part_of(0).joined.out, shape_.q_width() + shape_.query_heads, all.out);
+  for (int thread = 1; thread < threads; ++thread) {
+    const Partial part = part_of(thread).joined;
+    kernels::merge_partials(shape_.query_heads, shape_.head_dim, all.out, all.lse, part.out, part.lse);
+  }
+  context.bytes.access(plan_.host_k_tier, walked * head_row_);
+  context.bytes.access(plan_.host_v_tier, walked * head_row_);
 }
 
 }  // namespace hybridgen

@@ -56,6 +56,7 @@ std::int64_t OpRunner::run(const OpContext& context) {
       return 0;
     case OpKind::attend:
     case OpKind::prefill_attend:
+    case OpKind::device_partial:
       attend(context);
       return 0;
     case OpKind::load_kv:
@@ -73,6 +74,7 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
+    case OpKind::host_attend:
       return host_ops_.run(context, buffers(context));
     case OpKind::send_scores:
       send_scores(context);
@@ -85,6 +87,12 @@ std::int64_t OpRunner::run(const OpContext& context) {
       return 0;
     case OpKind::joint_attend:
       joint_attend(context);
+      return 0;
+    case OpKind::send_partial:
+      send_partial(context);
+      return 0;
+    case OpKind::join_partials:
+      join_partials(context);
       return 0;
     case OpKind::project_out:
       project_out(context);

@@ -48,6 +48,7 @@ class OpRunner {
   void attend(const OpContext& context);
   void device_logits(const OpContext& context);
   void joint_attend(const OpContext& context);
+  void join_partials(const OpContext& context);
   void project_out(const OpContext& context);
   void ffn(const OpContext& context);
   void lm_head(const OpContext& context);
@@ -69,6 +70,7 @@ class OpRunner {
   void send_query(const OpContext& context);
   void send_scores(const OpContext& context);
   void send_rows(const OpContext& context);
+  void send_partial(const OpContext& context);
 
   RequestBuffers& buffers(const OpContext& context) { return slots_.at(context.op.slot.index()); }
   const RequestBuffers& buffers(const OpContext& context) const { return slots_.at(context.op.slot.index()); }

@@ -6,6 +6,14 @@
 #include "core/base/check.hpp"
 
 namespace hybridgen {
+namespace {
+
+Partial partial_in(TierMemory& memory, const ModelShape& model) {
+  float* base = memory.array<float>(model.q_width() + model.query_heads);
+  return {base, base + model.q_width()};
+}
+
+}  // namespace
 
 std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots) {
   HG_CHECK(0 <= first && 0 <= count && count <= slots, count << " tokens in " << slots << " slots");
@@ -32,12 +40,22 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
   counts.resize(static_cast<std::size_t>(model.query_heads));
-  if (size_.exchange_rows_per_head == 0) return;
+  if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());
+  query = host.array<float>(model.q_width());
+  if (size_.exchange_rows_per_head > 0) take_rows_exchange(model, plan, host, device);
+  if (plan.exchange_partials) {
+    host_partial = partial_in(host, model);
+    host_partial_up = partial_in(device, model);
+    device_lse.resize(static_cast<std::size_t>(model.query_heads));
+  }
+}
+
+void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
+                                        TierMemory& device) {
   const std::int64_t most_rows = model.query_heads * size_.exchange_rows_per_head;
   const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
-  query = host.array<float>(model.q_width());
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
   rows = host.array<std::int32_t>(most_rows);
   chosen_scores = host.array<float>(most_rows);

@@ -33,6 +33,13 @@ struct SlotRun {
 // ring wraps; unused runs have count 0.
 std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots);
 
+// Attention over some of a request's tokens: what joins it with attention over the others. Output and
+// log-sum-exp lie behind each other, so that they travel as one.
+struct Partial {
+  float* out = nullptr;  // [query_heads][head_dim]
+  float* lse = nullptr;  // [query_heads]
+};
+
 class RequestBuffers {
  public:
   // memory: by tier id.
@@ -55,15 +62,22 @@ class RequestBuffers {
   std::byte* packed = nullptr;         // V rows in the order of chosen_scores
   std::vector<std::int64_t> counts;    // by query head: how many were chosen
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
+  Partial host_partial;
+  std::vector<float> partials;  // of the host's attention, one part per thread
 
   // Device side of the exchange.
   float* device_scores = nullptr;  // [query_heads][segment_tokens]
   float* device_chosen_scores = nullptr;
   std::byte* device_packed = nullptr;
+  Partial host_partial_up;        // as sent up
+  std::vector<float> device_lse;  // [query_heads], of the device's own partial
 
   std::int64_t chosen() const;  // sum of counts
 
  private:
+  void take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
+                          TierMemory& device);
+
   SlotPlan size_;
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer

@@ -82,6 +82,26 @@ TEST_F(HostPolicies, Flexgen_anyLength_logitsEqualFullGpu) {
   EXPECT_LT(largest_difference(full, streamed), 1e-5F);
 }
 
+TEST_F(HostPolicies, HostAttention_anyShareOfTheDevice_logitsEqualFullGpu) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  EXPECT_LT(largest_difference(full, run({"flexgen-cpu-attention", {}, {}, KvDtype::f32})), 1e-4F);
+  for (const int device_tokens : {1, 7, 30, 61, 500}) {
+    const HostRun shared = run(
+        {"flexgen-cpu-attention", {{"device_kv_tokens", device_tokens}}, {{"split", "fixed"}}, KvDtype::f32});
+    EXPECT_LT(largest_difference(full, shared), 1e-4F) << device_tokens << " device tokens";
+  }
+}
+
+// Longer than two grains of the host's scan, so that threads get shares of their own.
+TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32}, 450, 6);
+  for (const int threads : {1, 2, 3}) {
+    machine_ = host_machine(threads);
+    const PolicyChoice choice{"flexgen-cpu-attention", {}, {}, KvDtype::f32};
+    EXPECT_LT(largest_difference(full, run(choice, 450, 6)), 1e-4F) << threads << " threads";
+  }
+}
+
 TEST_F(HostPolicies, Hybridgen_allRowsFp32_logitsEqualFullGpuAtEveryStep) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
   for (const int device_tokens : {1, 7, 30, 61, 500}) {
@@ -124,7 +144,7 @@ TEST_F(HostPolicies, Threshold_wideAlpha_selectsUpToBoundAndReportsCount) {
 TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {
   for (const PolicyChoice& choice :
        {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
-        hybridgen(20, 100'000, KvDtype::f32)}) {
+        PolicyChoice{"flexgen-cpu-attention", {}, {}, KvDtype::f32}, hybridgen(20, 100'000, KvDtype::f32)}) {
     const HostRun both = run(choice, 60, 12, 2);
     float largest = 0;
     for (std::uint32_t i = 0; i < 2; ++i) {

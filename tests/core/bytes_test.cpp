@@ -92,6 +92,34 @@ TEST_P(BytesOfAStep, hybridgen_decode_moves_q_down_and_k_scores_and_rows_up) {
             weights_and_new_rows(1) + L * (down + up + 2 * d * r + heads * k * (4 + h)));
 }
 
+TEST_P(BytesOfAStep, host_attention_moves_q_and_an_evicted_row_down_and_a_partial_up) {
+  for (const Bytes d : {1, 4}) {
+    const Bytes n = 11 - d;
+    const auto bytes = channels(build("flexgen-cpu-attention", {RequestId(0), 10, 1, d, n, 1, 0}));
+    const Bytes down = 4 * Q + 2 * r;    // the query; the evicted token's K and V
+    const Bytes up = 4 * Q + 4 * heads;  // output and log-sum-exp, whatever the context
+    EXPECT_EQ(at(bytes, tiny_.pcie_down), L * down);
+    EXPECT_EQ(at(bytes, tiny_.pcie_up), L * up);
+    EXPECT_EQ(at(bytes, tiny_.pcie_duplex), L * (down + up));
+    EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (down + 2 * n * r + up));
+    EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(1) + L * (down + 2 * d * r + 2 * up))
+        << "what came up is written and read";
+  }
+}
+
+TEST_P(BytesOfAStep, host_attention_by_semantic_placement_streams_v_from_cxl) {
+  const Bytes d = 4, n = 7;
+  const auto bytes = channels(build("flexgen-cpu-attention", {RequestId(0), 10, 1, d, n, 1, 0}, "semantic"));
+  EXPECT_EQ(at(bytes, tiny_.cxl_channel), L * (r + n * r)) << "evicted V, attended V";
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + r + n * r + 4 * Q + 4 * heads));
+}
+
+TEST_P(BytesOfAStep, host_attention_prefill_sends_all_but_the_newest_down) {
+  const auto bytes = channels(build("flexgen-cpu-attention", {RequestId(0), 0, 10, 1, 9, 0, 0}));
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), L * 2 * 9 * r);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), 0);
+}
+
 TEST_P(BytesOfAStep, semantic_placement_reads_v_rows_from_cxl_and_scans_k_in_dram) {
   const Bytes d = 4, n = 7, k = 3;
   const auto bytes =

@@ -63,6 +63,13 @@ TEST_F(Decisions, flexgen_keeps_everything_on_the_host) {
                                               {row(0, 12, 1, 0, 13, 0, 0)}}));
 }
 
+TEST_F(Decisions, flexgen_cpu_attention_keeps_all_but_the_newest_token_on_the_host) {
+  EXPECT_EQ(of("flexgen-cpu-attention"), (std::vector<Rows>{{row(0, 0, 10, 1, 9, 0, 0)},
+                                                            {row(0, 10, 1, 1, 10, 1, 0)},
+                                                            {row(0, 11, 1, 1, 11, 1, 0)},
+                                                            {row(0, 12, 1, 1, 12, 1, 0)}}));
+}
+
 TEST_F(Decisions, hybridgen_evicts_one_token_per_step_once_the_segment_is_full) {
   EXPECT_EQ(of("hybridgen", {{"device_kv_tokens", 4}, {"topk_ratio", 500'000}}),
             (std::vector<Rows>{{row(0, 0, 10, 4, 6, 0, 0)},

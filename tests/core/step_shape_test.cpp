@@ -183,6 +183,46 @@ TEST_F(StepShape, hybridgen_decode_evicts_scans_and_joins) {
   EXPECT_TRUE(step.outcomes.empty());
 }
 
+TEST_F(StepShape, host_attention_evicts_attends_on_both_sides_and_joins) {
+  const Step step = build("flexgen-cpu-attention", decode_split_);
+  EXPECT_EQ(shape_of(step), R"(
+0 embed <
+1 offload_kv 0 <
+2 norm_qkv 0 < 0 1
+3 send_query 0 < 1 2
+4 offload_kv 1 < 3
+5 host_attend 0 < 1 3
+6 send_partial 0 < 5
+7 device_partial 0 < 2
+8 join_partials 0 < 7 6
+9 project_out 0 < 8
+10 ffn 0 < 9
+11 norm_qkv 1 < 10 4
+12 send_query 1 < 4 11
+13 host_attend 1 < 5 4 12
+14 send_partial 1 < 6 13
+15 device_partial 1 < 11
+16 join_partials 1 < 15 14
+17 project_out 1 < 16
+18 ffn 1 < 17
+19 lm_head < 18
+20 sample < 19)");
+  EXPECT_EQ(step.ops[1].work.first_token, 6) << "the oldest token on the device";
+  EXPECT_EQ(step.ops[5].work.tokens, 7);
+  EXPECT_EQ(step.ops[7].work.tokens, 4);
+  EXPECT_EQ(step.ops[5].traffic.flops.resolve({}), 4 * model_.q_width() * 7);
+  EXPECT_EQ(step.ops[7].traffic.flops.resolve({}), 4 * model_.q_width() * 4);
+}
+
+TEST_F(StepShape, host_attention_prefills_like_hybridgen) {
+  EXPECT_EQ(shape_of(build("flexgen-cpu-attention", prefill_split_)),
+            shape_of(build("hybridgen", prefill_split_)));
+}
+
+TEST_F(StepShape, host_attention_without_host_tokens_decodes_like_full_gpu) {
+  EXPECT_EQ(shape_of(build("flexgen-cpu-attention", decode_on_device_)), all_on_device("attend"));
+}
+
 TEST_F(StepShape, threshold_has_the_same_ops_sized_by_an_outcome_per_layer) {
   const Step step = build("hybridgen+threshold", decode_split_);
   EXPECT_EQ(shape_of(step), kHybridDecode);

@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, hybridgen)");
+      "flexgen, flexgen-cpu-attention, hybridgen)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
@@ -68,12 +68,13 @@ TEST(Experiment, another_attention_brings_its_own_slots) {
   EXPECT_EQ(exact.composition.placement, "unified");
   EXPECT_EQ(
       said("preset: flexgen, attention: logit-parallel, select: all"),
-      "e.yaml:6:9: policy.split: missing; add split: a split part (valid: fixed, feedback, model-based)");
+      "e.yaml:6:9: policy.split: missing; add split: a split part (valid: fixed, feedback, model-based, "
+      "newest)");
   const Experiment plain = with_policy("preset: hybridgen, attention: device");
   EXPECT_EQ(plain.composition.select, "");
   EXPECT_EQ(said("preset: hybridgen, attention: devise"),
             "e.yaml:6:40: policy.attention: unknown attention part 'devise'; did you mean device? (valid: "
-            "device, stream, logit-parallel)");
+            "device, stream, logit-parallel, host)");
 }
 
 TEST(Experiment, outcomes_from_only_with_recorded) {
@@ -174,9 +175,12 @@ TEST(Experiment, relative_paths_current_directory_before_the_files) {
 }
 
 TEST(Experiment, shipped_configs_load_and_differ_in_policy_only) {
-  for (const char* folder : {"configs/demo/", "configs/h100/"}) {
+  const std::vector<std::string> in_demo = {"full-gpu", "flexgen", "hybridgen"};
+  std::vector<std::string> in_h100 = in_demo;
+  in_h100.push_back("flexgen-cpu-attention");
+  for (const auto& [folder, names] : {std::pair("configs/demo/", in_demo), {"configs/h100/", in_h100}}) {
     std::string before;
-    for (const char* name : {"full-gpu", "flexgen", "hybridgen"}) {
+    for (const std::string& name : names) {
       const Experiment e = load_experiment(source_path(std::string(folder) + name + ".yaml"));
       EXPECT_EQ(e.composition.preset, name);
       const std::string yaml = to_yaml(e);

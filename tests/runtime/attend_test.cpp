@@ -190,6 +190,62 @@ TEST_P(Attend, MergePartials_twoHalves_isAttentionOverBoth) {
   }
 }
 
+// Attention over `parts` disjoint shares of the rows, joined in turn, is attention over all of them. Some
+// shares are empty, and the logits of others lie far below the rest or at -infinity's edge.
+TEST_P(Attend, MergePartials_severalParts_isAttentionOverAll) {
+  constexpr std::int64_t kRows = 301;
+  for (const int parts : {1, 2, 7}) {
+    for (const float depth : {0.0f, 40.0f, 1e4f, 1e30f}) {
+      for (const bool one_empty : {false, true}) {
+        const Case c{KvType::f32, 64, 3, kRows};
+        SCOPED_TRACE(std::to_string(parts) + " parts, low by " + std::to_string(depth) +
+                     (one_empty ? ", one empty" : ""));
+        const std::vector<float> q(static_cast<std::size_t>(c.group * c.head_dim), 1.0f);
+        const auto begin = [&](int p) { return kRows * p / parts; };
+        std::vector<float> keys = random_floats(kRows * c.head_dim);
+        for (std::int64_t n = 0; n < begin(1) && parts > 1; ++n) {
+          keys[static_cast<std::size_t>(n * c.head_dim)] -= depth;  // the first part
+        }
+        const Rows k = make_rows(c.type, keys);
+        const Rows v = make_rows(c.type, random_floats(kRows * c.head_dim));
+        Guarded<float> out(c.group * c.head_dim), lse(c.group);
+        Guarded<float> other(c.group * c.head_dim), other_lse(c.group);
+        Guarded<float> scratch(attend_scratch(c.group, kRows));
+        attend(c.type, q.data(), c.group, c.head_dim, nullptr, 0, 0.125f, nullptr, out.data(), lse.data());
+        const auto join = [&](std::int64_t first, std::int64_t count) {
+          const KvSpan span = part(k, v, c, first, count);
+          attend(c.type, q.data(), c.group, c.head_dim, &span, 1, 0.125f, scratch.data(), other.data(),
+                 other_lse.data());
+          merge_partials(c.group, c.head_dim, out.data(), lse.data(), other.data(), other_lse.data());
+        };
+        for (int p = 0; p < parts; ++p) {
+          join(begin(p), begin(p + 1) - begin(p));
+          if (one_empty) join(0, 0);
+        }
+        for (int g = 0; g < c.group; ++g) {
+          double lse64 = 0;
+          const std::vector<double> expected =
+              attend64(q.data() + g * c.head_dim, k, v, kRows, c.head_dim, 0.125, &lse64);
+          for (int d = 0; d < c.head_dim; ++d) {
+            ASSERT_NEAR(out[g * c.head_dim + d], expected[static_cast<std::size_t>(d)], 1e-4);
+          }
+          EXPECT_NEAR(lse[g], lse64, 1e-4);
+        }
+        EXPECT_TRUE(out.intact() && lse.intact() && other.intact() && other_lse.intact());
+      }
+    }
+  }
+}
+
+TEST_P(Attend, MergePartials_nothingWithNothing_staysNothing) {
+  Guarded<float> out(64), lse(1), other(64), other_lse(1);
+  attend(KvType::f16, out.data(), 1, 64, nullptr, 0, 1.0f, nullptr, out.data(), lse.data());
+  attend(KvType::f16, out.data(), 1, 64, nullptr, 0, 1.0f, nullptr, other.data(), other_lse.data());
+  merge_partials(1, 64, out.data(), lse.data(), other.data(), other_lse.data());
+  for (int d = 0; d < 64; ++d) EXPECT_EQ(out[d], 0.0f);
+  EXPECT_EQ(lse[0], -std::numeric_limits<float>::infinity());
+}
+
 TEST_P(Attend, Attend_noRows_isZeroWithMinusInfinity) {
   const std::vector<float> q = random_floats(2 * 64);
   Guarded<float> out(2 * 64), lse(2);

@@ -242,7 +242,7 @@ std::string refusal(const std::function<void()>& call) {
 
 TEST(CudaPlayable, HeadDimOfNoKernel_saysWhichShapesAreTaken) {
   const test::TinyMachine tiny;
-  const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, test::tiny_model()); });
+  const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, test::tiny_model(), {}); });
   EXPECT_NE(text.find("head_dim 64 or 128"), std::string::npos) << text;
 }
 
@@ -252,7 +252,21 @@ TEST(CudaPlayable, LlamaShapeOnAGpu_isTaken) {
   shape.head_dim = 64;
   shape.hidden = 576;
   shape.ffn = 1536;
-  EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape); }), "");
+  EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, {}); }), "");
+}
+
+TEST(CudaPlayable, HostAttention_isRefusedByName) {
+  const test::TinyMachine tiny;
+  ModelShape shape = test::tiny_model();
+  shape.head_dim = 64;
+  shape.hidden = 576;
+  shape.ffn = 1536;
+  const Policy policy = test::make_policy(tiny.machine, shape, {1, 10, 4}, "flexgen-cpu-attention");
+  const std::string text =
+      refusal([&] { check_playable_by_cuda(tiny.machine, shape, policy.memory_plan()); });
+  EXPECT_NE(text.find("attention: host"), std::string::npos) << text;
+  const Policy other = test::make_policy(tiny.machine, shape, {1, 10, 4}, "hybridgen");
+  EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, other.memory_plan()); }), "");
 }
 
 TEST(CudaPlayable, BlocksThatNoKernelComputes_areRefusedWithTheFamilysName) {
@@ -263,13 +277,13 @@ TEST(CudaPlayable, BlocksThatNoKernelComputes_areRefusedWithTheFamilysName) {
   shape.ffn = 512;
   for (const ModelFamily family : {ModelFamily::qwen2, ModelFamily::qwen3, ModelFamily::opt}) {
     shape.blocks = blocks_of(family);
-    const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, shape); });
+    const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, shape, {}); });
     EXPECT_NE(text.find(std::string("of the ") + name_of(family) + " family"), std::string::npos) << text;
     EXPECT_NE(text.find("--executor host"), std::string::npos) << text;
   }
   shape.blocks = {};
   shape.blocks.rope_scaling = {8, 1, 4, 8192};
-  EXPECT_NE(refusal([&] { check_playable_by_cuda(tiny.machine, shape); }), "");
+  EXPECT_NE(refusal([&] { check_playable_by_cuda(tiny.machine, shape, {}); }), "");
 }
 
 TEST(CudaPlayable, PlatformWithoutGpu_pointsToTheHostExecutor) {
@@ -277,7 +291,7 @@ TEST(CudaPlayable, PlatformWithoutGpu_pointsToTheHostExecutor) {
   const ProcessorId cpu = machine.add_processor("host", ProcessorKind::cpu, {});
   const LaneId lane = machine.add_lane("host", cpu, 2);
   for (const Role role : {Role::device, Role::host, Role::h2d, Role::d2h}) machine.set_role(role, lane);
-  const std::string text = refusal([&] { check_playable_by_cuda(machine, test::tiny_model()); });
+  const std::string text = refusal([&] { check_playable_by_cuda(machine, test::tiny_model(), {}); });
   EXPECT_NE(text.find("laptop"), std::string::npos) << text;
   EXPECT_NE(text.find("--executor host"), std::string::npos) << text;
 }

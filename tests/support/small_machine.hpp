@@ -100,6 +100,8 @@ inline std::vector<PolicyChoice> all_choices() {
   return {choose("full-gpu"),
           choose("flexgen"),
           choose("flexgen", "", "semantic"),
+          choose("flexgen-cpu-attention"),
+          choose("flexgen-cpu-attention", "", "semantic"),
           choose("hybridgen"),
           choose("hybridgen", "all"),
           choose("hybridgen", "threshold"),
