@@ -258,8 +258,8 @@ void HostExecutor::submit(std::shared_ptr<const Step> step) {
 Report HostExecutor::wait() {
   return impl_->wait();
 }
-const RequestBuffers& HostExecutor::buffers(RequestId request) const {
-  return impl_->runner().buffers(request);
+const RequestBuffers& HostExecutor::buffers(SlotId slot) const {
+  return impl_->runner().buffers(slot);
 }
 const std::vector<std::int32_t>& HostExecutor::tokens(RequestId request) const {
   return impl_->runner().tokens(request);

@@ -36,7 +36,7 @@ class HostExecutor final : public RealExecutor {
   const std::vector<std::int32_t>& tokens(RequestId request) const override;
   std::vector<std::string> warnings() const override;
   // Only between steps. Where a request's K and V lie on this machine.
-  const RequestBuffers& buffers(RequestId request) const;
+  const RequestBuffers& buffers(SlotId slot) const;
 
  private:
   class Impl;

@@ -28,7 +28,7 @@ class OpRunner {
 
   // All tokens of a request: its prompt, then the generated ones.
   const std::vector<std::int32_t>& tokens(RequestId request) const { return tokens_.at(request.index()); }
-  const RequestBuffers& buffers(RequestId request) const { return requests_.at(request.index()); }
+  const RequestBuffers& buffers(SlotId slot) const { return slots_.at(slot.index()); }
 
  private:
   // The op's request in the batch: its row and where its query tokens start among all of the step's.

@@ -77,7 +77,7 @@ class NumaRun {
     driver_.run();
   }
 
-  const RequestBuffers& kv() const { return executor_.buffers(RequestId(0)); }
+  const RequestBuffers& kv() const { return executor_.buffers(SlotId(0)); }
   const MemoryPlan& plan() const { return policy_.memory_plan(); }
   const std::vector<std::int32_t>& tokens() const { return executor_.tokens(RequestId(0)); }
   const TierMemory& weights() const { return *weights_; }
