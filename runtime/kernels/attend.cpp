@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "core/base/check.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/half.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/logits_wide.hpp"
 #include "runtime/kernels/simd.hpp"
 
 namespace hybridgen::kernels {
@@ -50,12 +52,36 @@ static void weighted_v_at(const float* p, const std::int32_t* index, std::int64_
 }  // namespace scalar
 
 namespace avx2 {
+// Where more heads than kHeadsPerPass share the rows: the leading rows that were done all at once.
+template <class T>
+static std::int64_t logits_of_many(const float*, int, int, const T*, std::int64_t, float, float*,
+                                   std::int64_t) {
+  return 0;  // sixteen registers do not hold the accumulators
+}
 #define HG_TARGET HG_TARGET_AVX2
 #include "runtime/kernels/attend.inl"
 #undef HG_TARGET
 }  // namespace avx2
 
 namespace avx512 {
+template <class T>
+static std::int64_t logits_of_many(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
+                                   float scale, float* scores, std::int64_t stride) {
+  if constexpr (sizeof(T) == 2) {
+    const auto go = [&](auto heads) {
+      constexpr int kHeads = decltype(heads)::value;
+      return head_dim == 64 ? logits_wide<T, kHeads, 64>(q, k, rows, scale, scores, stride)
+                            : logits_wide<T, kHeads, 128>(q, k, rows, scale, scores, stride);
+    };
+    if (head_dim == 64 || head_dim == 128) {
+      if (group == 5) return go(std::integral_constant<int, 5>());
+      if (group == 6) return go(std::integral_constant<int, 6>());
+      if (group == 7) return go(std::integral_constant<int, 7>());
+      if (group == 8) return go(std::integral_constant<int, 8>());
+    }
+  }
+  return 0;
+}
 #define HG_TARGET HG_TARGET_AVX512
 #include "runtime/kernels/attend.inl"
 #undef HG_TARGET

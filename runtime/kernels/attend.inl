@@ -6,6 +6,7 @@
 inline constexpr int kRowsPerTile = 4;
 inline constexpr std::int64_t kStripBytes = 16 * 1024;
 inline constexpr std::int64_t kPrefetchBytes = 8 * 1024;
+inline constexpr std::int64_t kPrefetchOneHead = 4 * 1024;
 
 // Four rows, kHeads heads. kHeadDim 0: known only at run time.
 template <class T, int kHeads, int kHeadDim>
@@ -42,10 +43,9 @@ HG_TARGET static void logits_strip(const float* q, int head_dim, const T* k, std
   std::int64_t n = 0;
   for (; n + kRowsPerTile <= rows; n += kRowsPerTile) {
     const T* tile = k + n * dims;
-    if constexpr (kHeads > 1) {
-      for (int line = 0; line < kRowsPerTile * dims * static_cast<int>(sizeof(T)); line += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(tile) + kPrefetchBytes + line, _MM_HINT_T1);
-      }
+    constexpr std::int64_t kAhead = kHeads > 1 ? kPrefetchBytes : kPrefetchOneHead;
+    for (int line = 0; line < kRowsPerTile * dims * static_cast<int>(sizeof(T)); line += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(tile) + kAhead + line, _MM_HINT_T0);
     }
     logits_tile<T, kHeads, kHeadDim>(q, head_dim, tile, scale, scores + n, stride);
   }
@@ -93,6 +93,9 @@ HG_TARGET static void logits_of(const float* q, int group, int head_dim, const T
 template <class T>
 HG_TARGET static void logits(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
                              float scale, float* scores, std::int64_t stride) {
+  const std::int64_t done = logits_of_many(q, group, head_dim, k, rows, scale, scores, stride);
+  k += done * head_dim, rows -= done, scores += done;
+  if (rows == 0) return;
   if (head_dim == 64) return logits_of<T, 64>(q, group, head_dim, k, rows, scale, scores, stride);
   if (head_dim == 128) return logits_of<T, 128>(q, group, head_dim, k, rows, scale, scores, stride);
   logits_of<T, 0>(q, group, head_dim, k, rows, scale, scores, stride);

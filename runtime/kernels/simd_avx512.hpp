@@ -21,8 +21,15 @@ HG_INLINE Vec set1(float x) {
 HG_INLINE Vec load(const float* p) {
   return _mm512_loadu_ps(p);
 }
+// Sixteen stored elements as fp32.
+template <class T>
+HG_INLINE Vec widen(__m256i stored);
+template <>
+HG_INLINE Vec widen<Half>(__m256i stored) {
+  return _mm512_cvtph_ps(stored);
+}
 HG_INLINE Vec load(const Half* p) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return widen<Half>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 HG_INLINE void store(float* p, Vec v) {
   _mm512_storeu_ps(p, v);

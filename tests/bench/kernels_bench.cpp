@@ -1,292 +1,319 @@
-// Speed of the host kernels on one thread, each against a plain streaming read of as many bytes in the same
-// process, alternating, medians. Every kernel's answer is checked against the scalar variant before its speed
-// is quoted.
-//   kernels_bench             the kernels
-//   kernels_bench loop        the plain decode loop and prefill on dummy weights of SmolLM2-135M's shape
-#include <immintrin.h>
-
-#include <algorithm>
-#include <chrono>
+// Speed of the host's decode kernels against the machine's own roofline, measured in the same process: the
+// lower of a plain sequential read and the peak of fp32 multiply-adds. Every kernel's answer is checked
+// against fp64 before its speed is quoted. Contexts hold 4,096 tokens, as decode meets them: head after head.
+//   kernels_bench [--isa scalar|avx2|avx512] [--only TEXT] [--one-core]
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "runtime/kernels/attend.hpp"
-#include "runtime/kernels/convert.hpp"
-#include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/gemv.hpp"
+#include "runtime/kernels/half.hpp"
 #include "runtime/kernels/isa.hpp"
 #include "runtime/kernels/pack.hpp"
 #include "runtime/kernels/select.hpp"
-#include "tests/runtime/llama_loop.hpp"
+#include "tests/bench/bench_rig.hpp"
 
 namespace hybridgen::kernels {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::int64_t kContext = 4096;  // tokens
+constexpr std::int64_t kChosen = kContext / 20;
+constexpr std::int64_t kSampleBytes = std::int64_t{8} << 20;
+constexpr int kMostHeads = 8;
 
-constexpr std::int64_t kArena = std::int64_t{256} << 20;  // far beyond the caches
+struct Options {
+  std::string only;
+  bool two_cores = true;
+};
 
-double seconds_of(const std::function<void()>& work) {
-  const auto start = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+// What one thread's kernels write and what they multiply with.
+struct Buffers {
+  std::vector<float> x = std::vector<float>(1 << 14);
+  std::vector<float> scores = std::vector<float>(kMostHeads * (kContext + 16));
+  std::vector<float> out = std::vector<float>(1 << 16);
+  std::vector<std::byte> packed = std::vector<std::byte>(std::size_t{8} << 20);
+  std::vector<std::uint32_t> scratch = std::vector<std::uint32_t>(select_scratch(kContext));
+  std::vector<std::int32_t> index = std::vector<std::int32_t>(kContext);
+  std::vector<float> chosen = std::vector<float>(kContext);
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-float sink = 0.0f;  // keeps the reads alive
-
-void read_plain_scalar(const std::byte* data, std::int64_t bytes) {
-  std::uint64_t sum = 0;
-  for (std::int64_t i = 0; i < bytes; i += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, data + i, 8);
-    sum += word;
-  }
-  sink += static_cast<float>(sum & 1);
-}
-
-// The machine's read speed: 32-byte loads in order, nothing else.
-__attribute__((target("avx2"))) void read_plain_avx2(const std::byte* data, std::int64_t bytes) {
-  __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
-  for (std::int64_t i = 0; i < bytes; i += 128) {
-    const auto* p = reinterpret_cast<const __m256i*>(data + i);
-    s0 = _mm256_xor_si256(s0, _mm256_loadu_si256(p));
-    s1 = _mm256_xor_si256(s1, _mm256_loadu_si256(p + 1));
-    s2 = _mm256_xor_si256(s2, _mm256_loadu_si256(p + 2));
-    s3 = _mm256_xor_si256(s3, _mm256_loadu_si256(p + 3));
-  }
-  const __m256i all = _mm256_xor_si256(_mm256_xor_si256(s0, s1), _mm256_xor_si256(s2, s3));
-  sink += static_cast<float>(_mm256_extract_epi32(all, 0) & 1);
-}
-
-void read_plain(const std::byte* data, std::int64_t bytes) {
-  bytes = bytes / 128 * 128;
-  if (supports(Isa::avx2)) return read_plain_avx2(data, bytes);
-  read_plain_scalar(data, bytes);
-}
-
-struct Data {
-  AlignedMemory memory;
-  std::byte* arena = memory.allocator()(kArena);
-  std::vector<float> x;       // operands
-  std::vector<float> result;  // what the kernel under test writes
-
-  Data() : x(1 << 22), result(1 << 22) {
-    std::mt19937 random(1);
+  Buffers() {
+    std::mt19937 random(2);
     std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
     for (float& value : x) value = uniform(random);
-    for (std::int64_t i = 0; i < kArena / 2; i += static_cast<std::int64_t>(x.size())) {
-      convert(x.data(), halves() + i, static_cast<std::int64_t>(x.size()));
+  }
+};
+
+class Bench {
+ public:
+  explicit Bench(Options options) : options_(std::move(options)) {}
+  void run();
+
+ private:
+  // A bar of 0: none is set.
+  void row(const std::string& name, double bar, const Work& work);
+  void wrong(const std::string& name, double got, double expected) const;
+  // got must be expected within 1e-4 of 1 + |expected|.
+  void expect(const std::string& name, double got, double expected) const;
+
+  Work logits_work(int head_dim, int group, bool select);
+  void logits_row(int head_dim, int group, double bar);
+  void attend_row(int head_dim, int group, double bar);
+  void gemv_row(std::int64_t cols, double bar);
+  void pack_row(int head_dim, double bar);
+  void select_row(int head_dim, int group, double bar);
+  void check_logits(const std::string& name, int head_dim, int group);
+  void check_attend(const std::string& name, int head_dim, int group);
+  void check_select(const std::string& name);
+
+  bool skipped(const std::string& name) const { return name.find(options_.only) == std::string::npos; }
+  double value_at(std::int64_t i) const { return to_float(reinterpret_cast<const Half*>(rig_.arena())[i]); }
+
+  Options options_;
+  mutable BenchRig rig_;
+  Buffers buffers_[2];
+};
+
+void Bench::wrong(const std::string& name, double got, double expected) const {
+  std::printf("%s: WRONG, %.7g where fp64 gives %.7g\n", name.c_str(), got, expected);
+  std::exit(1);
+}
+
+void Bench::expect(const std::string& name, double got, double expected) const {
+  if (!(std::abs(got - expected) < 1e-4 * (1 + std::abs(expected)))) wrong(name, got, expected);
+}
+
+void Bench::row(const std::string& name, double bar, const Work& work) {
+  const Speed one = rig_.one_core(work);
+  std::printf("%-38s %6.1f %5.1f %6.1f %6.1f %6.1f", name.c_str(), one.rate * 1e-9, one.spread * 100,
+              one.read * 1e-9, one.roof * 1e-9, one.share * 100);
+  if (bar > 0) {
+    std::printf(" %5.0f %-4s", bar * 100, one.share >= bar ? "yes" : "NO");
+  } else {
+    std::printf(" %5s %-4s", "-", "");
+  }
+  if (options_.two_cores) {
+    const Speed two = rig_.two_cores(work);
+    std::printf(" %6.1f %6.1f", two.rate * 1e-9, two.share * 100);
+  }
+  std::printf(" %5d\n", one.samples);
+  std::fflush(stdout);
+}
+
+Work Bench::logits_work(int head_dim, int group, bool select) {
+  const std::int64_t context_bytes = kContext * head_dim * 2;
+  Work work{kSampleBytes, kSampleBytes / 2 * group, {}, 0};
+  work.call = [=, this](const std::byte* data, int thread) {
+    Buffers& b = buffers_[thread];
+    const std::int64_t stride = kContext + 16;
+    for (const std::byte* end = data + kSampleBytes; data < end; data += context_bytes) {
+      logits(KvType::f16, b.x.data(), group, head_dim, data, kContext, 0.125f, b.scores.data(), stride);
+      for (int g = 0; select && g < group; ++g) {
+        select_top_k(b.scores.data() + g * stride, kContext, kChosen, b.scratch.data(), b.index.data(),
+                     b.chosen.data());
+      }
+    }
+  };
+  return work;
+}
+
+void Bench::check_logits(const std::string& name, int head_dim, int group) {
+  const Buffers& b = buffers_[0];
+  logits_work(head_dim, group, false).call(rig_.arena(), 0);
+  const std::int64_t begin = (kSampleBytes - kContext * head_dim * 2) / 2;  // of the last context
+  for (int g = 0; g < group; ++g) {
+    for (std::int64_t n = 0; n < kContext; ++n) {
+      double sum = 0;
+      for (int d = 0; d < head_dim; ++d) {
+        sum += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(begin + n * head_dim + d);
+      }
+      expect(name, b.scores[static_cast<std::size_t>(g * (kContext + 16) + n)], sum * 0.125);
     }
   }
-  Half* halves() { return reinterpret_cast<Half*>(arena); }
-};
+}
 
-struct Line {
-  std::string name;
-  std::int64_t bytes;    // that the kernel has to read from memory
-  std::int64_t outputs;  // floats of result to compare
-  std::function<void(Data&)> work;
-};
+void Bench::logits_row(int head_dim, int group, double bar) {
+  const std::string name = "logits fp16, dim " + std::to_string(head_dim) + ", G " + std::to_string(group);
+  if (skipped(name)) return;
+  check_logits(name, head_dim, group);
+  row(name, bar, logits_work(head_dim, group, false));
+}
 
-// The variant of the machine must give what the scalar one gives.
-bool agrees(const Line& line, Data& data, double& worst) {
-  std::fill_n(data.result.begin(), line.outputs, 0.0f);
-  line.work(data);
-  const std::vector<float> fast(data.result.begin(), data.result.begin() + line.outputs);
-  force_isa(Isa::scalar);
-  std::fill_n(data.result.begin(), line.outputs, 0.0f);
-  line.work(data);
-  force_isa(std::nullopt);
-  worst = 0;
-  for (std::size_t i = 0; i < fast.size(); ++i) {
-    const double size = 1.0 + std::abs(static_cast<double>(data.result[i]));
-    worst = std::max(worst, std::abs(static_cast<double>(fast[i]) - data.result[i]) / size);
+void Bench::check_attend(const std::string& name, int head_dim, int group) {
+  const Buffers& b = buffers_[0];
+  for (int g = 0; g < group; ++g) {
+    std::vector<double> weight, out(static_cast<std::size_t>(head_dim));
+    double sum = 0;
+    for (std::int64_t n = 0; n < kContext; ++n) {
+      double logit = 0;
+      for (int d = 0; d < head_dim; ++d) {
+        logit += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(n * head_dim + d);
+      }
+      weight.push_back(std::exp(logit * 0.125));
+      sum += weight.back();
+      for (int d = 0; d < head_dim; ++d) {
+        out[static_cast<std::size_t>(d)] += weight.back() * value_at((kContext + n) * head_dim + d);
+      }
+    }
+    for (int d = 0; d < head_dim; ++d) {
+      expect(name, b.out[static_cast<std::size_t>(g * head_dim + d)], out[static_cast<std::size_t>(d)] / sum);
+    }
   }
-  return worst < 1e-4;
 }
 
-void measure(const Line& line, Data& data) {
-  double worst = 0;
-  if (!agrees(line, data, worst)) {
-    std::printf("%-44s WRONG: differs from scalar by %.2g\n", line.name.c_str(), worst);
-    std::exit(1);
+void Bench::attend_row(int head_dim, int group, double bar) {
+  const std::string name = "attend fp16, dim " + std::to_string(head_dim) + ", G " + std::to_string(group);
+  if (skipped(name)) return;
+  const std::int64_t context_bytes = kContext * head_dim * 4;
+  const auto call = [=, this](const std::byte* data, int thread, std::int64_t bytes) {
+    Buffers& b = buffers_[thread];
+    for (const std::byte* end = data + bytes; data < end; data += context_bytes) {
+      const KvSpan span{data, data + context_bytes / 2, kContext};
+      attend(KvType::f16, b.x.data(), group, head_dim, &span, 1, 0.125f, b.scores.data(), b.out.data(),
+             nullptr);
+    }
+  };
+  call(rig_.arena(), 0, context_bytes);
+  check_attend(name, head_dim, group);
+  row(name, bar,
+      {kSampleBytes, kSampleBytes / 2 * group,
+       [&](const std::byte* data, int thread) { call(data, thread, kSampleBytes); }, 0});
+}
+
+void Bench::gemv_row(std::int64_t cols, double bar) {
+  const std::string name = "gemv fp16, " + std::to_string(cols) + " columns";
+  if (skipped(name)) return;
+  const std::int64_t rows = kSampleBytes / (2 * cols) / 128 * 128;
+  const auto call = [=, this](const std::byte* data, int thread) {
+    Buffers& b = buffers_[thread];
+    gemv_f16(reinterpret_cast<const Half*>(data), b.x.data(), b.out.data(), 0, rows, cols);
+  };
+  call(rig_.arena(), 0);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    double sum = 0;
+    for (std::int64_t c = 0; c < cols; ++c)
+      sum += value_at(r * cols + c) * buffers_[0].x[static_cast<std::size_t>(c)];
+    expect(name, buffers_[0].out[static_cast<std::size_t>(r)], sum);
   }
-  std::vector<double> kernel, reading;
-  for (int i = 0; i < 9; ++i) {
-    kernel.push_back(seconds_of([&] { line.work(data); }));
-    reading.push_back(seconds_of([&] { read_plain(data.arena, line.bytes); }));
-  }
-  const double size = static_cast<double>(line.bytes) * 1e-9;
-  std::printf("%-44s %7.1f GB/s  %5.2f of the plain read's %.1f GB/s\n", line.name.c_str(),
-              size / median(kernel), median(reading) / median(kernel), size / median(reading));
+  row(name, bar, {rows * cols * 2, rows * cols, call, 0});
 }
 
-Line gemv_line(std::int64_t cols) {
-  const std::int64_t rows = (std::int64_t{128} << 20) / (2 * cols);
-  return {"gemv_f16, " + std::to_string(cols) + " columns", rows * cols * 2, rows,
-          [=](Data& d) { gemv_f16(d.halves(), d.x.data(), d.result.data(), 0, rows, cols); }};
-}
-
-Line logits_line(int head_dim, int group) {
-  const std::int64_t rows = (std::int64_t{64} << 20) / (2 * head_dim);
-  return {"logits, head dim " + std::to_string(head_dim) + ", G " + std::to_string(group),
-          rows * head_dim * 2, group * rows, [=](Data& d) {
-            logits(KvType::f16, d.x.data(), group, head_dim, d.arena, rows, 0.1f, d.result.data(), rows);
-          }};
-}
-
-Line weighted_line(int head_dim, int group) {
-  const std::int64_t rows = (std::int64_t{64} << 20) / (2 * head_dim);
-  return {"weighted_v, head dim " + std::to_string(head_dim) + ", G " + std::to_string(group),
-          rows * head_dim * 2, group * head_dim, [=](Data& d) {
-            std::fill_n(d.result.begin(), group * head_dim, 0.0f);
-            weighted_v(KvType::f16, d.x.data(), rows / 8, group, head_dim, d.arena, rows, d.result.data());
-            for (int i = 0; i < group * head_dim; ++i) d.result[static_cast<std::size_t>(i)] *= 1e-3f;
-          }};
-}
-
-// Many contexts of 4,096 tokens, as decode meets them: layer after layer.
-Line attend_line(int head_dim, int group) {
-  const std::int64_t rows = 4096, segment = rows * head_dim,
-                     contexts = (std::int64_t{128} << 20) / (4 * segment);
-  return {"attend, 4096 rows, head dim " + std::to_string(head_dim) + ", G " + std::to_string(group),
-          contexts * segment * 4, group * head_dim, [=](Data& d) {
-            float* scratch = d.result.data() + group * head_dim;
-            for (std::int64_t i = 0; i < contexts; ++i) {
-              const KvSpan span{d.halves() + 2 * i * segment, d.halves() + (2 * i + 1) * segment, rows};
-              attend(KvType::f16, d.x.data(), group, head_dim, &span, 1, 0.125f, scratch, d.result.data(),
-                     nullptr);
-            }
-          }};
-}
-
-// pack_rows has one variant only: its answer is held against plain copies.
-void measure_pack(Data& data, int head_dim) {
-  const std::int64_t rows = (std::int64_t{128} << 20) / (2 * head_dim), count = rows / 20;
-  const auto row_bytes = static_cast<std::size_t>(2 * head_dim);
+// 5 % of the rows of each context, ascending; bytes are those of the chosen rows.
+void Bench::pack_row(int head_dim, double bar) {
+  const std::int64_t row_bytes = 2 * head_dim;
+  const std::string name = "gather 5 % of rows of " + std::to_string(row_bytes) + " B";
+  if (skipped(name)) return;
+  const std::int64_t contexts = 32;
   std::mt19937 random(3);
   std::vector<std::int32_t> index;
-  for (std::int64_t i = 0; i < count; ++i) {
-    index.push_back(static_cast<std::int32_t>(i * 20 + static_cast<std::int64_t>(random() % 20)));
+  for (std::int64_t c = 0; c < contexts; ++c) {
+    for (std::int64_t i = 0; i < kChosen; ++i) {
+      index.push_back(static_cast<std::int32_t>(i * 20 + static_cast<std::int64_t>(random() % 20)));
+    }
   }
-  const Line line{"pack_rows, 5 % of rows, head dim " + std::to_string(head_dim), count * head_dim * 2, 0,
-                  [&](Data& d) {
-                    const RowSpan span{d.arena, rows};
-                    pack_rows(KvType::f16, head_dim, &span, 1, index.data(), count, d.result.data());
-                  }};
-  line.work(data);
-  const auto* packed = reinterpret_cast<const std::byte*>(data.result.data());
+  const auto call = [&](const std::byte* data, int thread) {
+    for (std::int64_t c = 0; c < contexts; ++c) {
+      const RowSpan span{data + c * kContext * row_bytes, kContext};
+      pack_rows(KvType::f16, head_dim, &span, 1, index.data() + c * kChosen, kChosen,
+                buffers_[thread].packed.data() + c * kChosen * row_bytes);
+    }
+  };
+  call(rig_.arena(), 0);
   for (std::size_t j = 0; j < index.size(); ++j) {
-    const std::byte* row = data.arena + static_cast<std::size_t>(index[j]) * row_bytes;
-    if (std::memcmp(packed + j * row_bytes, row, row_bytes) == 0) continue;
-    std::printf("pack_rows: WRONG row %zu\n", j);
-    std::exit(1);
-  }
-  measure(line, data);
-}
-
-// Selection beside the logits it follows: one head's scores at a time.
-void measure_select(Data& data, std::int64_t rows, int head_dim) {
-  std::vector<float> scores(static_cast<std::size_t>(rows));
-  std::vector<std::uint32_t> scratch(static_cast<std::size_t>(select_scratch(rows)));
-  std::vector<std::int32_t> index(scores.size());
-  std::vector<float> chosen(scores.size());
-  std::vector<double> scan, select, threshold;
-  const std::int64_t k = rows / 20;
-  for (int i = 0; i < 201; ++i) {
-    const Half* keys = data.halves() + i % 64 * rows * head_dim % (kArena / 4);
-    const auto scan_work = [&] {
-      logits(KvType::f16, data.x.data(), 1, head_dim, keys, rows, 0.5f, scores.data(), rows);
-    };
-    const auto top_k = [&] {
-      select_top_k(scores.data(), rows, k, scratch.data(), index.data(), chosen.data());
-    };
-    const auto over = [&] {
-      select_threshold(scores.data(), rows, 1.0f, k, scratch.data(), index.data(), chosen.data());
-    };
-    scan.push_back(seconds_of(scan_work));
-    select.push_back(seconds_of(top_k));
-    threshold.push_back(seconds_of(over));
-  }
-  std::printf("%-44s %7.1f us  %5.2f of the logits' %.1f us; select_threshold %.1f us\n",
-              ("select_top_k, 5 % of " + std::to_string(rows)).c_str(), median(select) * 1e6,
-              median(select) / median(scan), median(scan) * 1e6, median(threshold) * 1e6);
-}
-
-void measure_gemm(Data& data) {
-  const std::int64_t tokens = 512, rows = 3072, cols = 576;
-  std::vector<float> scratch(static_cast<std::size_t>(gemm_scratch(cols)));
-  std::vector<double> times;
-  for (int i = 0; i < 7; ++i) {
-    times.push_back(seconds_of([&] {
-      gemm_f16(data.halves(), data.x.data(), cols, tokens, 0, rows, cols, data.result.data(), rows,
-               scratch.data());
-    }));
-  }
-  const double flops = 2.0 * static_cast<double>(tokens * rows * cols);
-  std::printf("%-44s %7.1f GFLOP/s\n", "gemm_f16, 512 x 3072 x 576", flops / median(times) * 1e-9);
-}
-
-void run_kernels() {
-  Data data;
-  for (const std::int64_t cols : {576, 1024, 1536}) measure(gemv_line(cols), data);
-  for (const int head_dim : {64, 128}) {
-    for (const int group : {1, 3, 4, 8}) {
-      measure(logits_line(head_dim, group), data);
-      measure(weighted_line(head_dim, group), data);
-      measure(attend_line(head_dim, group), data);
+    const std::int64_t at = static_cast<std::int64_t>(j) / kChosen * kContext + index[j];
+    if (std::memcmp(buffers_[0].packed.data() + static_cast<std::int64_t>(j) * row_bytes,
+                    rig_.arena() + at * row_bytes, static_cast<std::size_t>(row_bytes)) != 0) {
+      wrong(name, static_cast<double>(j), static_cast<double>(at));
     }
   }
-  measure_pack(data, 64);
-  measure_pack(data, 128);
-  for (const std::int64_t rows : {4096, 32768}) measure_select(data, rows, 64);
-  measure_gemm(data);
+  row(name, bar, {contexts * kChosen * row_bytes / 256 * 256, 0, call, contexts * kContext * row_bytes});
 }
 
-void run_loop() {
-  const ModelShape shape{"smollm2-135m", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1e5, 1e-5, true};
-  AlignedMemory memory;
-  const ModelWeights weights = dummy_weights(shape, 1, memory.allocator());
-  for (const std::int64_t context : {512, 2048, 4096, 7500}) {
-    LlamaLoop loop(weights, KvType::f16, context + 1);
-    std::vector<double> times;
-    for (int i = 0; i < 31; ++i) {
-      loop.assume_length(context);
-      times.push_back(seconds_of([&] { loop.decode(i); }));
-    }
-    std::printf("decode at context %5lld: %6.2f ms/token\n", static_cast<long long>(context),
-                median(times) * 1e3);
+// The scores that the last logits left, against a full sort.
+void Bench::check_select(const std::string& name) {
+  const Buffers& b = buffers_[0];
+  std::vector<float> sorted(b.scores.begin(), b.scores.begin() + kContext);
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  std::vector<std::int32_t> index(kContext);
+  std::vector<float> chosen(kContext);
+  std::vector<std::uint32_t> scratch(b.scratch.size());
+  const std::int64_t count =
+      select_top_k(b.scores.data(), kContext, kChosen, scratch.data(), index.data(), chosen.data());
+  if (count != kChosen) wrong(name, static_cast<double>(count), static_cast<double>(kChosen));
+  chosen.resize(static_cast<std::size_t>(count));
+  std::sort(chosen.begin(), chosen.end(), std::greater<>());
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i] != sorted[i]) wrong(name, chosen[i], sorted[i]);
   }
-  std::vector<std::int32_t> ids;
-  for (std::int32_t i = 0; i < 2048; ++i) ids.push_back(i * 37 % shape.vocab);
-  std::vector<double> times;
-  for (int i = 0; i < 3; ++i) {
-    LlamaLoop loop(weights, KvType::f16, 2048);
-    times.push_back(seconds_of([&] { loop.prefill(ids); }));
+}
+
+void Bench::select_row(int head_dim, int group, double bar) {
+  const std::string name =
+      "logits + top 5 %, dim " + std::to_string(head_dim) + ", G " + std::to_string(group);
+  if (skipped(name)) return;
+  const Work alone = logits_work(head_dim, group, false), both = logits_work(head_dim, group, true);
+  both.call(rig_.arena(), 0);
+  check_select(name);
+  double spread = 0;
+  const double ratio = rig_.ratio(both, alone, spread);
+  std::printf("%-38s %6.3fx the time of the logits alone, spread %.1f %%", name.c_str(), ratio, spread * 100);
+  if (bar > 0) std::printf("; at most %.2fx: %s", bar, ratio <= bar ? "yes" : "NO");
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void Bench::run() {
+  std::printf("%-38s %6s %5s %6s %6s %6s %5s %-4s", "one core", "GB/s", "+-%", "read", "roof", "share", "bar",
+              "");
+  if (options_.two_cores) std::printf(" %6s %6s", "2 core", "share");
+  std::printf(" %5s\n", "n");
+  for (const std::int64_t cols : {576, 1024, 1536}) gemv_row(cols, 0.93);
+  struct Bar {
+    int group;
+    double logits128, logits64, attend;
+  };
+  const Bar bars[] = {{1, .95, .94, .93}, {2, 0, 0, 0}, {3, 0, 0, 0}, {4, .88, .80, .80},
+                      {5, 0, 0, 0},       {6, 0, 0, 0}, {7, 0, 0, 0}, {8, .90, .85, .80}};
+  for (const Bar& bar : bars) logits_row(128, bar.group, bar.logits128);
+  for (const Bar& bar : bars) logits_row(64, bar.group, bar.logits64);
+  for (const int head_dim : {128, 64}) {
+    for (const Bar& bar : bars) attend_row(head_dim, bar.group, bar.attend);
   }
-  std::printf("prefill of 2048 tokens: %.2f s\n", median(times));
+  pack_row(128, 0.28);
+  pack_row(64, 0.40);
+  for (const int head_dim : {128, 64}) {
+    select_row(head_dim, 1, 1.10);
+    select_row(head_dim, 4, 1.20);
+    select_row(head_dim, 8, 1.20);
+  }
+  std::printf("multiply-adds of one core: %.1f G/s\n", rig_.fma_rate() * 1e-9);
 }
 
 }  // namespace
 }  // namespace hybridgen::kernels
 
 int main(int argc, char** argv) {
-  std::printf("instruction set: %s, one thread\n",
-              hybridgen::kernels::name_of(hybridgen::kernels::active_isa()));
-  if (argc > 1 && std::string(argv[1]) == "loop") {
-    hybridgen::kernels::run_loop();
-  } else {
-    hybridgen::kernels::run_kernels();
+  using namespace hybridgen::kernels;
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
+    if (word == "--one-core") {
+      options.two_cores = false;
+    } else if (word == "--only") {
+      options.only = value, ++i;
+    } else if (word == "--isa" && (value == "scalar" || value == "avx2" || value == "avx512")) {
+      const Isa isa = value == "scalar" ? Isa::scalar : value == "avx2" ? Isa::avx2 : Isa::avx512;
+      if (!supports(isa)) return std::printf("this machine has no %s\n", value.c_str()), 4;
+      force_isa(isa), ++i;
+    } else {
+      return std::printf("kernels_bench [--isa scalar|avx2|avx512] [--only TEXT] [--one-core]\n"), 2;
+    }
   }
+  std::printf("instruction set: %s\n", name_of(active_isa()));
+  Bench(options).run();
 }
