@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <functional>
 #include <limits>
 
 #include "runtime/kernels/elementwise.hpp"
@@ -13,15 +11,18 @@
 
 namespace hybridgen::kernels {
 
-// collect: the indices and bit patterns of all scores >= least, in ascending order of index.
 namespace scalar {
-static std::int64_t collect(const float* scores, std::int64_t n, float least, std::uint32_t* indices,
-                            std::uint32_t* values) {
+static std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
+  return std::count_if(values, values + n, [=](float x) { return x >= least; });
+}
+
+static std::int64_t collect(const float* scores, const std::int32_t* from, std::int64_t n, float least,
+                            std::int32_t* indices, float* values) {
   std::int64_t found = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    indices[found] = static_cast<std::uint32_t>(i);
-    std::memcpy(values + found, scores + i, sizeof(float));
-    found += scores[i] >= least ? 1 : 0;
+    if (!(scores[i] >= least)) continue;
+    indices[found] = from ? from[i] : static_cast<std::int32_t>(i);
+    values[found++] = scores[i];
   }
   return found;
 }
@@ -47,84 +48,94 @@ namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-// Candidates in ascending order of index; values are the scores' bit patterns.
+std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
+  return pick(scalar::count_at_least, avx2::count_at_least, avx512::count_at_least)(values, n, least);
+}
+
+std::int64_t collect(const float* scores, const std::int32_t* from, std::int64_t n, float least,
+                     std::int32_t* indices, float* values) {
+  return pick(scalar::collect, avx2::collect, avx512::collect)(scores, from, n, least, indices, values);
+}
+
+// Candidates in ascending order of index.
 struct Candidates {
-  std::uint32_t* indices;
-  std::uint32_t* values;
+  std::int32_t* indices;
+  float* values;
   std::int64_t count;
 };
 
-Candidates collect(const float* scores, std::int64_t n, float least, std::uint32_t* scratch) {
-  std::uint32_t* values = scratch + select_scratch(n) / 2;
-  const std::int64_t count =
-      pick(scalar::collect, avx2::collect, avx512::collect)(scores, n, least, scratch, values);
-  return {scratch, values, count};
+Candidates candidates(const float* scores, std::int64_t n, float least, std::uint32_t* scratch) {
+  auto* indices = reinterpret_cast<std::int32_t*>(scratch);
+  auto* values = reinterpret_cast<float*>(scratch + select_scratch(n) / 2);
+  return {indices, values, collect(scores, nullptr, n, least, indices, values)};
 }
 
-// Unsigned keys in the order of the floats; adding +0 makes -0 and +0 equal.
-std::uint32_t key_of(std::uint32_t bits) {
-  const std::uint32_t value = std::bit_cast<std::uint32_t>(std::bit_cast<float>(bits) + 0.0f);
-  return value & 0x80000000u ? ~value : value | 0x80000000u;
+// Unsigned keys in the order of the floats, and back.
+std::uint32_t key_of(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+float value_of(std::uint32_t key) {
+  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
 }
 
 struct Pivot {
-  std::uint32_t key;   // everything above is chosen
-  std::int64_t equal;  // and this many that equal it
+  float value;
+  std::int64_t count;  // of the values that are >= value
 };
 
-// The key of rank k (1 <= k <= count) from the top. Narrows the range of keys by a histogram of 256 bins per
-// pass: at most five passes, mostly two, whatever the distribution.
-Pivot find_pivot(const Candidates& from, std::int64_t k) {
-  std::uint32_t low = ~0u, high = 0;
-  for (std::int64_t i = 0; i < from.count; ++i) {
-    const std::uint32_t key = key_of(from.values[i]);
-    low = std::min(low, key);
-    high = std::max(high, key);
-  }
-  while (low < high) {
-    const int shift = std::max(0, static_cast<int>(std::bit_width(high - low)) - 8);
-    std::uint32_t bins[256] = {};
-    for (std::int64_t i = 0; i < from.count; ++i) {
-      const std::uint32_t key = key_of(from.values[i]);
-      if (key >= low && key <= high) ++bins[(key - low) >> shift];
+// A value that k (1 <= k <= n) to k + slack values reach; where ties allow none, the one of rank k. Halves
+// the range of keys between the extremes: at most 32 counts, about ten for k among a few hundred values.
+Pivot find_pivot(const float* values, std::int64_t n, std::int64_t k, std::int64_t slack) {
+  const auto [least, most] = std::minmax_element(values, values + n);
+  std::uint32_t low = key_of(*least), high = key_of(*most);
+  std::int64_t count = n;  // that reach `low`; fewer than k reach any key above `high`
+  while (low < high && count > k + slack) {
+    const std::uint32_t middle = low + (high - low) / 2 + 1;
+    const std::int64_t reach = count_at_least(values, n, value_of(middle));
+    if (reach >= k) {
+      low = middle;
+      count = reach;
+    } else {
+      high = middle - 1;
     }
-    std::uint32_t bin = (high - low) >> shift;
-    while (bins[bin] < k) k -= bins[bin--];
-    low += bin << shift;
-    high = low + std::min(high - low, (1u << shift) - 1u);
   }
-  return {low, k};
+  return {value_of(low), count};
 }
 
 // The k best of the candidates to the output, ascending.
 std::int64_t emit_best(const Candidates& from, std::int64_t k, std::int32_t* indices, float* chosen) {
-  const bool all = k >= from.count;
-  Pivot pivot = all ? Pivot{0, 0} : find_pivot(from, k);
-  const std::int64_t wanted = std::min(k, from.count);
-  std::int64_t written = 0;
-  for (std::int64_t i = 0; written < wanted; ++i) {
-    const std::uint32_t key = key_of(from.values[i]);
-    const bool tie = key == pivot.key && pivot.equal > 0;
-    if (!(all || key > pivot.key || tie)) continue;
-    if (tie) --pivot.equal;
-    indices[written] = static_cast<std::int32_t>(from.indices[i]);
-    chosen[written++] = std::bit_cast<float>(from.values[i]);
+  if (k >= from.count) return collect(from.values, from.indices, from.count, kLowest, indices, chosen);
+  const Pivot pivot = find_pivot(from.values, from.count, k, 0);
+  if (pivot.count == k) {
+    return collect(from.values, from.indices, from.count, pivot.value, indices, chosen);
+  }
+  const auto above =
+      std::count_if(from.values, from.values + from.count, [&](float value) { return value > pivot.value; });
+  std::int64_t ties = k - above, written = 0;  // the first of those that equal the pivot
+  for (std::int64_t i = 0; written < k; ++i) {
+    const float value = from.values[i];
+    const bool tie = value == pivot.value;
+    if (value < pivot.value || (tie && ties == 0)) continue;
+    if (tie) --ties;
+    indices[written] = from.indices[i];
+    chosen[written++] = value;
   }
   return written;
 }
 
 // A score that at least k of n very likely reach, from an evenly spaced sample; a wrong guess costs a second
-// scan.
+// pass over the scores.
 float guess_threshold(const float* scores, std::int64_t n, std::int64_t k) {
-  constexpr std::int64_t kSample = 256;
+  constexpr std::int64_t kSample = 256, kSlack = 3;
   if (n < 4 * kSample) return kLowest;
   const double expected = static_cast<double>(k) / static_cast<double>(n) * kSample;
-  const auto rank = static_cast<std::int64_t>(expected + 3.0 * std::sqrt(expected) + 3.0);
+  const auto rank = static_cast<std::int64_t>(expected + 2.0 * std::sqrt(expected) + 2.0);
   if (rank >= kSample) return kLowest;
   float sample[kSample];
-  for (std::int64_t i = 0; i < kSample; ++i) sample[i] = scores[i * n / kSample];
-  std::nth_element(sample, sample + rank, sample + kSample, std::greater<>());
-  return sample[rank];
+  const std::int64_t step = n / kSample;
+  for (std::int64_t i = 0; i < kSample; ++i) sample[i] = scores[i * step];
+  return find_pivot(sample, kSample, rank, kSlack).value;
 }
 
 }  // namespace
@@ -132,8 +143,8 @@ float guess_threshold(const float* scores, std::int64_t n, std::int64_t k) {
 std::int64_t select_top_k(const float* scores, std::int64_t n, std::int64_t k, std::uint32_t* scratch,
                           std::int32_t* indices, float* chosen) {
   if (k <= 0 || n <= 0) return 0;
-  Candidates from = collect(scores, n, guess_threshold(scores, n, k), scratch);
-  if (from.count < std::min(k, n)) from = collect(scores, n, kLowest, scratch);
+  Candidates from = candidates(scores, n, guess_threshold(scores, n, k), scratch);
+  if (from.count < std::min(k, n)) from = candidates(scores, n, kLowest, scratch);
   return emit_best(from, k, indices, chosen);
 }
 
@@ -142,7 +153,7 @@ std::int64_t select_threshold(const float* scores, std::int64_t n, float alpha, 
   if (bound <= 0 || n <= 0) return 0;
   const float top = max_of(scores, n);
   const float least = top == kLowest ? kLowest : top - alpha;  // -inf minus infinity would be NaN
-  return emit_best(collect(scores, n, least, scratch), bound, indices, chosen);
+  return emit_best(candidates(scores, n, least, scratch), bound, indices, chosen);
 }
 
 }  // namespace hybridgen::kernels
