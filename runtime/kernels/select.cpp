@@ -11,13 +11,45 @@
 
 namespace hybridgen::kernels {
 
+namespace {
+
+// Unsigned keys in the order of the floats, and back.
+inline std::uint32_t key_of(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+inline float value_of(std::uint32_t key) {
+  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
+
+struct Extremes {
+  float least;
+  float most;
+};
+
+struct Pivot {
+  float value;
+  std::int64_t count;  // of the values that are >= value
+};
+
+}  // namespace
+
 namespace scalar {
 static std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
   return std::count_if(values, values + n, [=](float x) { return x >= least; });
 }
 
+static Extremes extremes(const float* values, std::int64_t n) {
+  const auto [least, most] = std::minmax_element(values, values + n);
+  return {*least, *most};
+}
+
+#define HG_TARGET
+#include "runtime/kernels/select_pivot.inl"
+#undef HG_TARGET
+
 static std::int64_t collect(const float* scores, const std::int32_t* from, std::int64_t n, float least,
-                            std::int32_t* indices, float* values) {
+                            std::int32_t* indices, float* values, std::int64_t) {
   std::int64_t found = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     if (!(scores[i] >= least)) continue;
@@ -32,6 +64,7 @@ namespace avx2 {
 #define HG_TARGET HG_TARGET_AVX2
 #define HG_WIDTH 8
 #include "runtime/kernels/select.inl"
+#include "runtime/kernels/select_pivot.inl"
 #undef HG_WIDTH
 #undef HG_TARGET
 }  // namespace avx2
@@ -40,6 +73,7 @@ namespace avx512 {
 #define HG_TARGET HG_TARGET_AVX512
 #define HG_WIDTH 16
 #include "runtime/kernels/select.inl"
+#include "runtime/kernels/select_pivot.inl"
 #undef HG_WIDTH
 #undef HG_TARGET
 }  // namespace avx512
@@ -48,13 +82,13 @@ namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
-  return pick(scalar::count_at_least, avx2::count_at_least, avx512::count_at_least)(values, n, least);
+Pivot find_pivot(const float* values, std::int64_t n, std::int64_t k, std::int64_t slack) {
+  return pick(scalar::find_pivot, avx2::find_pivot, avx512::find_pivot)(values, n, k, slack);
 }
 
 std::int64_t collect(const float* scores, const std::int32_t* from, std::int64_t n, float least,
-                     std::int32_t* indices, float* values) {
-  return pick(scalar::collect, avx2::collect, avx512::collect)(scores, from, n, least, indices, values);
+                     std::int32_t* indices, float* values, std::int64_t room) {
+  return pick(scalar::collect, avx2::collect, avx512::collect)(scores, from, n, least, indices, values, room);
 }
 
 // Candidates in ascending order of index.
@@ -67,48 +101,16 @@ struct Candidates {
 Candidates candidates(const float* scores, std::int64_t n, float least, std::uint32_t* scratch) {
   auto* indices = reinterpret_cast<std::int32_t*>(scratch);
   auto* values = reinterpret_cast<float*>(scratch + select_scratch(n) / 2);
-  return {indices, values, collect(scores, nullptr, n, least, indices, values)};
-}
-
-// Unsigned keys in the order of the floats, and back.
-std::uint32_t key_of(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-float value_of(std::uint32_t key) {
-  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
-}
-
-struct Pivot {
-  float value;
-  std::int64_t count;  // of the values that are >= value
-};
-
-// A value that k (1 <= k <= n) to k + slack values reach; where ties allow none, the one of rank k. Halves
-// the range of keys between the extremes: at most 32 counts, about ten for k among a few hundred values.
-Pivot find_pivot(const float* values, std::int64_t n, std::int64_t k, std::int64_t slack) {
-  const auto [least, most] = std::minmax_element(values, values + n);
-  std::uint32_t low = key_of(*least), high = key_of(*most);
-  std::int64_t count = n;  // that reach `low`; fewer than k reach any key above `high`
-  while (low < high && count > k + slack) {
-    const std::uint32_t middle = low + (high - low) / 2 + 1;
-    const std::int64_t reach = count_at_least(values, n, value_of(middle));
-    if (reach >= k) {
-      low = middle;
-      count = reach;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return {value_of(low), count};
+  return {indices, values, collect(scores, nullptr, n, least, indices, values, n)};
 }
 
 // The k best of the candidates to the output, ascending.
 std::int64_t emit_best(const Candidates& from, std::int64_t k, std::int32_t* indices, float* chosen) {
-  if (k >= from.count) return collect(from.values, from.indices, from.count, kLowest, indices, chosen);
+  if (k >= from.count)
+    return collect(from.values, from.indices, from.count, kLowest, indices, chosen, from.count);
   const Pivot pivot = find_pivot(from.values, from.count, k, 0);
   if (pivot.count == k) {
-    return collect(from.values, from.indices, from.count, pivot.value, indices, chosen);
+    return collect(from.values, from.indices, from.count, pivot.value, indices, chosen, k);
   }
   const auto above =
       std::count_if(from.values, from.values + from.count, [&](float value) { return value > pivot.value; });

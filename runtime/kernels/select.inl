@@ -1,15 +1,21 @@
 // Bodies of the selection's passes for one instruction set; see simd.hpp.
 
 // How many of the values are >= least.
-HG_TARGET static std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
+HG_TARGET static inline std::int64_t count_at_least(const float* values, std::int64_t n, float least) {
   const Vec bar = set1(least);
   std::int64_t i = 0, count = 0;
 #if HG_WIDTH == 16
+  std::int64_t second = 0;
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
+    count += __builtin_popcount(_mm512_cmp_ps_mask(load(values + i), bar, _CMP_GE_OQ));
+    second += __builtin_popcount(_mm512_cmp_ps_mask(load(values + i + kWidth), bar, _CMP_GE_OQ));
+  }
   for (; i < n; i += kWidth) {
     const __mmask16 present = n - i >= kWidth ? static_cast<__mmask16>(0xffff) : first(n - i);
     const Vec x = _mm512_maskz_loadu_ps(present, values + i);
     count += __builtin_popcount(_mm512_mask_cmp_ps_mask(present, x, bar, _CMP_GE_OQ));
   }
+  count += second;
 #else
   __m256i counts = _mm256_setzero_si256();
   for (; i + kWidth <= n; i += kWidth) {
@@ -23,11 +29,30 @@ HG_TARGET static std::int64_t count_at_least(const float* values, std::int64_t n
   return count;
 }
 
+// The smallest and the largest value; n > 0.
+HG_TARGET static inline Extremes extremes(const float* values, std::int64_t n) {
+  Extremes found{values[0], values[0]};
+  std::int64_t i = 0;
+  if (n >= kWidth) {
+    // The last vector overlaps the one before it: harmless here.
+    Vec least = load(values + n - kWidth), most = least;
+    for (; i + kWidth <= n; i += kWidth) {
+      const Vec x = load(values + i);
+      least = min(least, x);
+      most = max(most, x);
+    }
+    return {reduce_min(least), reduce_max(most)};
+  }
+  for (; i < n; ++i) found = {values[i] < found.least ? values[i] : found.least,
+                              values[i] > found.most ? values[i] : found.most};
+  return found;
+}
+
 // The scores >= least and their indices, in order; scores[i] has index from[i], or i where from is null.
-// Touches no more of the targets than it returns. Without a branch that depends on the scores: about one
+// The targets have `room` for all of them, and may be written to up to there. Without a branch that depends on the scores: about one
 // vector in two has a candidate, which nothing predicts.
 HG_TARGET static std::int64_t collect(const float* scores, const std::int32_t* from, std::int64_t n, float least,
-                                      std::int32_t* indices, float* values) {
+                                      std::int32_t* indices, float* values, [[maybe_unused]] std::int64_t room) {
   std::int64_t found = 0, i = 0;
 #if HG_WIDTH == 16
   const Vec bar = set1(least);
@@ -39,8 +64,15 @@ HG_TARGET static std::int64_t collect(const float* scores, const std::int32_t* f
     const int count = __builtin_popcount(good);
     const __m512i which = from ? _mm512_maskz_loadu_epi32(present, from + i) : index;
     // Compressed in a register: the form that writes memory is microcoded on some processors.
-    _mm512_mask_storeu_epi32(indices + found, first(count), _mm512_maskz_compress_epi32(good, which));
-    _mm512_mask_storeu_ps(values + found, first(count), _mm512_maskz_compress_ps(good, x));
+    const __m512i good_index = _mm512_maskz_compress_epi32(good, which);
+    const Vec good_value = _mm512_maskz_compress_ps(good, x);
+    if (found + kWidth <= room) {
+      _mm512_storeu_si512(indices + found, good_index);
+      _mm512_storeu_ps(values + found, good_value);
+    } else {
+      _mm512_mask_storeu_epi32(indices + found, first(count), good_index);
+      _mm512_mask_storeu_ps(values + found, first(count), good_value);
+    }
     found += count;
     index = _mm512_add_epi32(index, _mm512_set1_epi32(kWidth));
   }

@@ -61,6 +61,9 @@ HG_INLINE Vec div(Vec a, Vec b) {
 HG_INLINE Vec max(Vec a, Vec b) {
   return _mm256_max_ps(a, b);
 }
+HG_INLINE Vec min(Vec a, Vec b) {
+  return _mm256_min_ps(a, b);
+}
 HG_INLINE float reduce_add(Vec v) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));
@@ -70,6 +73,9 @@ HG_INLINE float reduce_max(Vec v) {
   __m128 x = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+HG_INLINE float reduce_min(Vec v) {
+  return -reduce_max(sub(zero(), v));
 }
 
 // The sums of four vectors, side by side.

@@ -71,11 +71,17 @@ HG_INLINE Vec div(Vec a, Vec b) {
 HG_INLINE Vec max(Vec a, Vec b) {
   return _mm512_max_ps(a, b);
 }
+HG_INLINE Vec min(Vec a, Vec b) {
+  return _mm512_min_ps(a, b);
+}
 HG_INLINE float reduce_add(Vec v) {
   return _mm512_reduce_add_ps(v);
 }
 HG_INLINE float reduce_max(Vec v) {
   return _mm512_reduce_max_ps(v);
+}
+HG_INLINE float reduce_min(Vec v) {
+  return _mm512_reduce_min_ps(v);
 }
 
 // The sums of four vectors, side by side.
