@@ -154,14 +154,18 @@ void attend(KvType type, const float* q, int group, int head_dim, const KvSpan* 
     begin += spans[s].count;
   }
   for (int g = 0; g < group; ++g) {
-    const float log_sum = softmax(scratch + g * rows, rows);
-    if (lse) lse[g] = log_sum;
+    const float top = max_of(scratch + g * rows, rows);
+    const float sum = exp_sum(scratch + g * rows, rows, top);
+    if (lse) lse[g] = top + std::log(sum);
+    scratch[group * rows + g] = 1.0f / sum;
   }
   begin = 0;
   for (int s = 0; s < span_count; ++s) {
     weighted_v(type, scratch + begin, rows, group, head_dim, spans[s].v, spans[s].count, out);
     begin += spans[s].count;
   }
+  // Here, not on every weight: one pass over the scores less.
+  for (int g = 0; g < group; ++g) scale(out + g * head_dim, head_dim, scratch[group * rows + g]);
 }
 
 void merge_partials(int group, int head_dim, float* out, float* lse, const float* other_out,

@@ -25,7 +25,7 @@ void weighted_v_at(KvType type, const float* p, const std::int32_t* index, std::
 
 // Floats of scratch that attend needs.
 constexpr std::int64_t attend_scratch(int group, std::int64_t rows) {
-  return group * rows;
+  return group * (rows + 1);
 }
 
 // out[g] = softmax(scale * q[g] . K) V over all rows of all spans. Two passes: logits into scratch, softmax,

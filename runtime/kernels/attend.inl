@@ -4,6 +4,8 @@
 // sets the pace.
 
 inline constexpr int kRowsPerTile = 4;
+// Heads whose sums of V rows are carried at once.
+inline constexpr int kWeightedHeads = kRegisters == 32 ? 8 : kHeadsPerPass;
 inline constexpr std::int64_t kStripBytes = 16 * 1024;
 inline constexpr std::int64_t kPrefetchBytes = 8 * 1024;
 inline constexpr std::int64_t kPrefetchOneHead = 4 * 1024;
@@ -106,7 +108,7 @@ template <class T, int kHeads, int kVecs>
 HG_TARGET static void weighted_strip(const float* p, std::int64_t stride, int head_dim, const T* v,
                                      std::int64_t rows, float* out) {
   Vec sum[kHeads][kVecs];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int h = 0; h < kHeads; ++h) {
 #pragma GCC unroll 8
     for (int c = 0; c < kVecs; ++c) sum[h][c] = load(out + h * head_dim + c * kWidth);
@@ -114,21 +116,23 @@ HG_TARGET static void weighted_strip(const float* p, std::int64_t stride, int he
   for (std::int64_t n = 0; n < rows; ++n) {
     const T* row = v + n * head_dim;
     Vec weight[kHeads];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int h = 0; h < kHeads; ++h) weight[h] = set1(p[h * stride + n]);
 #pragma GCC unroll 8
     for (int c = 0; c < kVecs; ++c) {
       const Vec value = load(row + c * kWidth);
-#pragma GCC unroll 4
-      for (int h = 0; h < kHeads; ++h) sum[h][c] = fma(weight[h], value, sum[h][c]);
-    }
-    if constexpr (kHeads > 1) {
-      for (int byte = 0; byte < kVecs * kWidth * static_cast<int>(sizeof(T)); byte += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(row) + kPrefetchBytes + byte, _MM_HINT_T1);
+#pragma GCC unroll 8
+      for (int h = 0; h < kHeads; ++h) {
+        asm("" : "+v"(weight[h]));  // in a register: read again for each product, it would starve the load ports
+        sum[h][c] = fma(weight[h], value, sum[h][c]);
       }
     }
+    constexpr std::int64_t kAhead = kHeads > 1 ? kPrefetchBytes : kPrefetchOneHead;
+    for (int byte = 0; byte < kVecs * kWidth * static_cast<int>(sizeof(T)); byte += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(row) + kAhead + byte, _MM_HINT_T0);
+    }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int h = 0; h < kHeads; ++h) {
 #pragma GCC unroll 8
     for (int c = 0; c < kVecs; ++c) store(out + h * head_dim + c * kWidth, sum[h][c]);
@@ -138,7 +142,7 @@ HG_TARGET static void weighted_strip(const float* p, std::int64_t stride, int he
 template <class T, int kHeads>
 HG_TARGET static void weighted_dims(const float* p, std::int64_t stride, int head_dim, const T* v,
                                     std::int64_t rows, float* out) {
-  constexpr int kVecs = 4;
+  constexpr int kVecs = kHeads > 4 ? 2 : 4;
   // Whole rows in one pass where the registers hold them: 3 heads x 8 vectors of 32 registers.
   if constexpr (kHeads * 8 <= kRegisters - 8) {
     if (head_dim == 8 * kWidth) return weighted_strip<T, kHeads, 8>(p, stride, head_dim, v, rows, out);
@@ -150,12 +154,20 @@ HG_TARGET static void weighted_dims(const float* p, std::int64_t stride, int hea
   for (; d < head_dim; d += kWidth) weighted_strip<T, kHeads, 1>(p, stride, head_dim, v + d, rows, out + d);
 }
 
+// 5 to 8 heads at once: V is read and converted once for all of them.
+template <class T>
+HG_TARGET static void weighted_many(int heads, const float* p, std::int64_t stride, int head_dim, const T* v,
+                                    std::int64_t rows, float* out) {
+  if (heads == 5) return weighted_dims<T, 5>(p, stride, head_dim, v, rows, out);
+  if (heads == 6) return weighted_dims<T, 6>(p, stride, head_dim, v, rows, out);
+  if (heads == 7) return weighted_dims<T, 7>(p, stride, head_dim, v, rows, out);
+  weighted_dims<T, 8>(p, stride, head_dim, v, rows, out);
+}
+
 template <class T>
 HG_TARGET static void weighted_v(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
                                  std::int64_t rows, float* out) {
-  // Fewer heads at a time where that lets a pass take whole rows.
-  const int limit = head_dim == 8 * kWidth && kRegisters == 32 ? 3 : kHeadsPerPass;
-  const int passes = (group + limit - 1) / limit;
+  const int passes = (group + kWeightedHeads - 1) / kWeightedHeads;
   const std::int64_t row_bytes = head_dim * static_cast<std::int64_t>(sizeof(T));
   const std::int64_t strip = passes == 1 && head_dim <= 4 * kWidth ? rows : kStripBytes / row_bytes + 1;
   for (std::int64_t n = 0; n < rows; n += strip) {
@@ -176,8 +188,11 @@ HG_TARGET static void weighted_v(const float* p, std::int64_t stride, int group,
         case 3:
           weighted_dims<T, 3>(head_p, stride, head_dim, rows_v, count, head_out);
           break;
-        default:
+        case 4:
           weighted_dims<T, 4>(head_p, stride, head_dim, rows_v, count, head_out);
+          break;
+        default:
+          if constexpr (kWeightedHeads > 4) weighted_many<T>(heads, head_p, stride, head_dim, rows_v, count, head_out);
       }
       head += heads;
     }
