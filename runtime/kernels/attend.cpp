@@ -148,24 +148,26 @@ void attend(KvType type, const float* q, int group, int head_dim, const KvSpan* 
     if (lse) std::fill_n(lse, group, -std::numeric_limits<float>::infinity());
     return;
   }
+  const std::int64_t stride = rows + kScorePad;
+  float* factor = scratch + group * stride;
   std::int64_t begin = 0;
   for (int s = 0; s < span_count; ++s) {
-    logits(type, q, group, head_dim, spans[s].k, spans[s].count, scale_factor, scratch + begin, rows);
+    logits(type, q, group, head_dim, spans[s].k, spans[s].count, scale_factor, scratch + begin, stride);
     begin += spans[s].count;
   }
   for (int g = 0; g < group; ++g) {
-    const float top = max_of(scratch + g * rows, rows);
-    const float sum = exp_sum(scratch + g * rows, rows, top);
+    const float top = max_of(scratch + g * stride, rows);
+    const float sum = exp_sum(scratch + g * stride, rows, top);
     if (lse) lse[g] = top + std::log(sum);
-    scratch[group * rows + g] = 1.0f / sum;
+    factor[g] = 1.0f / sum;
   }
   begin = 0;
   for (int s = 0; s < span_count; ++s) {
-    weighted_v(type, scratch + begin, rows, group, head_dim, spans[s].v, spans[s].count, out);
+    weighted_v(type, scratch + begin, stride, group, head_dim, spans[s].v, spans[s].count, out);
     begin += spans[s].count;
   }
   // Here, not on every weight: one pass over the scores less.
-  for (int g = 0; g < group; ++g) scale(out + g * head_dim, head_dim, scratch[group * rows + g]);
+  for (int g = 0; g < group; ++g) scale(out + g * head_dim, head_dim, factor[g]);
 }
 
 void merge_partials(int group, int head_dim, float* out, float* lse, const float* other_out,

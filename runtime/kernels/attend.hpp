@@ -23,9 +23,12 @@ void weighted_v(KvType type, const float* p, std::int64_t stride, int group, int
 void weighted_v_at(KvType type, const float* p, const std::int32_t* index, std::int64_t count, int head_dim,
                    const void* v, float* out);
 
+// Between the scores of two heads: rows at a power of two would share their sets of the first-level cache.
+inline constexpr std::int64_t kScorePad = 16;
+
 // Floats of scratch that attend needs.
 constexpr std::int64_t attend_scratch(int group, std::int64_t rows) {
-  return group * (rows + 1);
+  return group * (rows + kScorePad + 1);
 }
 
 // out[g] = softmax(scale * q[g] . K) V over all rows of all spans. Two passes: logits into scratch, softmax,

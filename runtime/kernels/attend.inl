@@ -6,8 +6,9 @@
 inline constexpr int kRowsPerTile = 4;
 // Heads whose sums of V rows are carried at once.
 inline constexpr int kWeightedHeads = kRegisters == 32 ? 8 : kHeadsPerPass;
-inline constexpr std::int64_t kStripBytes = 16 * 1024;
+inline constexpr std::int64_t kStripBytes = 8 * 1024;
 inline constexpr std::int64_t kPrefetchBytes = 8 * 1024;
+inline constexpr std::int64_t kPrefetchV = 8 * 1024;
 inline constexpr std::int64_t kPrefetchOneHead = 4 * 1024;
 
 // Four rows, kHeads heads. kHeadDim 0: known only at run time.
@@ -127,7 +128,7 @@ HG_TARGET static void weighted_strip(const float* p, std::int64_t stride, int he
         sum[h][c] = fma(weight[h], value, sum[h][c]);
       }
     }
-    constexpr std::int64_t kAhead = kHeads > 1 ? kPrefetchBytes : kPrefetchOneHead;
+    constexpr std::int64_t kAhead = kHeads > 1 ? kPrefetchV : kPrefetchOneHead;
     for (int byte = 0; byte < kVecs * kWidth * static_cast<int>(sizeof(T)); byte += 64) {
       _mm_prefetch(reinterpret_cast<const char*>(row) + kAhead + byte, _MM_HINT_T0);
     }

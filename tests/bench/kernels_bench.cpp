@@ -35,7 +35,8 @@ struct Options {
 // What one thread's kernels write and what they multiply with.
 struct Buffers {
   std::vector<float> x = std::vector<float>(1 << 14);
-  std::vector<float> scores = std::vector<float>(kMostHeads * (kContext + 16));
+  std::vector<float> scores =
+      std::vector<float>(static_cast<std::size_t>(attend_scratch(kMostHeads, kContext)));
   std::vector<float> out = std::vector<float>(1 << 16);
   std::vector<std::byte> packed = std::vector<std::byte>(std::size_t{8} << 20);
   std::vector<std::uint32_t> scratch = std::vector<std::uint32_t>(select_scratch(kContext));
@@ -110,7 +111,7 @@ Work Bench::logits_work(int head_dim, int group, bool select) {
   Work work{kSampleBytes, kSampleBytes / 2 * group, {}, 0};
   work.call = [=, this](const std::byte* data, int thread) {
     Buffers& b = buffers_[thread];
-    const std::int64_t stride = kContext + 16;
+    const std::int64_t stride = kContext + kScorePad;
     for (const std::byte* end = data + kSampleBytes; data < end; data += context_bytes) {
       logits(KvType::f16, b.x.data(), group, head_dim, data, kContext, 0.125f, b.scores.data(), stride);
       for (int g = 0; select && g < group; ++g) {
@@ -132,7 +133,7 @@ void Bench::check_logits(const std::string& name, int head_dim, int group) {
       for (int d = 0; d < head_dim; ++d) {
         sum += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(begin + n * head_dim + d);
       }
-      expect(name, b.scores[static_cast<std::size_t>(g * (kContext + 16) + n)], sum * 0.125);
+      expect(name, b.scores[static_cast<std::size_t>(g * (kContext + kScorePad) + n)], sum * 0.125);
     }
   }
 }
