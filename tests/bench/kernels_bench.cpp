@@ -287,6 +287,7 @@ void Bench::run() {
   }
   pack_row(128, 0.28);
   pack_row(64, 0.40);
+  pack_row(32, 0);
   for (const int head_dim : {128, 64}) {
     select_row(head_dim, 1, 1.10);
     select_row(head_dim, 4, 1.20);
