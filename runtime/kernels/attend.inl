@@ -7,7 +7,7 @@ inline constexpr int kRowsPerTile = 4;
 // Heads whose sums of V rows are carried at once.
 inline constexpr int kWeightedHeads = kRegisters == 32 ? 8 : kHeadsPerPass;
 inline constexpr std::int64_t kStripBytes = 8 * 1024;
-inline constexpr std::int64_t kPrefetchBytes = 8 * 1024;
+inline constexpr std::int64_t kPrefetchBytes = 12 * 1024;
 inline constexpr std::int64_t kPrefetchV = 8 * 1024;
 inline constexpr std::int64_t kPrefetchOneHead = 4 * 1024;
 
