@@ -59,10 +59,10 @@ double seconds_of_both(const Function& function) {
   std::atomic<bool> taken{false};
   Clock::time_point begin[2], end[2];
   const auto side = [&](int thread) {
-    const long before = preemptions();
     ready.fetch_add(1);
     while (ready.load() < 2) {
     }
+    const long before = preemptions();  // not those of the wait: the other thread may start on this core
     begin[thread] = Clock::now();
     function(thread);
     end[thread] = Clock::now();

@@ -131,6 +131,25 @@ TEST_P(Select, SampleSeesOnlyOutliers_stillExact) {
   expect_top_k(scores, 2000);
 }
 
+// Scores that rise or fall along the context, with noise: the sample sees both ends.
+TEST_P(Select, DriftingScores_equalAFullSort) {
+  for (const float slope : {0.01f, -0.01f, 1e-4f}) {
+    std::vector<float> scores = random_floats(9000, 2.0f);
+    for (std::size_t i = 0; i < scores.size(); ++i) scores[i] += slope * static_cast<float>(i);
+    expect_both(scores);
+  }
+}
+
+// All but a few scores equal the largest of the sample, or lie one step of fp32 apart.
+TEST_P(Select, AdversarialPlateaus_stillExact) {
+  std::vector<float> scores(8192, 1.0f);
+  for (std::size_t i = 0; i < scores.size(); i += 7) scores[i] = std::nextafter(1.0f, 2.0f);
+  for (std::size_t i = 5; i < scores.size(); i += 511) scores[i] = -1e30f;
+  expect_both(scores);
+  for (std::size_t i = 0; i < scores.size(); i += 32) scores[i] = -5.0f;  // every score of the sample
+  expect_both(scores);
+}
+
 TEST_P(Select, InfiniteScores_areOrdinaryValues) {
   std::vector<float> scores = random_floats(2000, 1e30f);
   for (std::size_t i = 0; i < scores.size(); i += 3) scores[i] = -kInfinity;
