@@ -35,7 +35,7 @@ class HostExecutor final : public RealExecutor {
 
   const std::vector<std::int32_t>& tokens(RequestId request) const override;
   std::vector<std::string> warnings() const override;
-  // Only between steps. Where a request's K and V lie on this machine.
+  // Only between steps. Where a slot's K and V lie on this machine.
   const RequestBuffers& buffers(SlotId slot) const;
 
  private:
