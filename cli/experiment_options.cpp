@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "core/base/error.hpp"
+#include "formats/experiment_model.hpp"
 
 namespace hybridgen::cli {
 
@@ -59,13 +60,7 @@ LoadedExperiment load(const ExperimentOptions& options) {
   if (!options.platform.empty()) overrides.emplace_back("platform", options.platform);
   Experiment experiment = load_experiment(options.file, overrides);
   Platform platform = load_platform(find_platform(experiment.platform));
-  ModelFiles model = find_model(experiment.model);
-  for (const RequestShape& request : experiment.workload().requests) {
-    if (request.most_context() <= model.shape.max_context) continue;
-    throw BadInput(experiment.path + ": prompt_tokens + new_tokens reach " +
-                   std::to_string(request.most_context()) + " tokens, but " + model.shape.name +
-                   " goes up to " + std::to_string(model.shape.max_context) + "; use a shorter prompt");
-  }
+  ModelFiles model = find_model_for(experiment);
   return {std::move(experiment), std::move(platform), std::move(model)};
 }
 

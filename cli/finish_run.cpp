@@ -6,6 +6,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "formats/experiment_model.hpp"
 #include "formats/result_files.hpp"
 #include "study/scheduler_story.hpp"
 
@@ -100,6 +101,8 @@ void finish_run(const ExperimentOptions& options, const LoadedExperiment& loaded
     const std::string note = doubt(tier, header.outcome_source == "kernels");
     if (!note.empty()) header.notes.push_back(note);
   }
+  const std::string stretched = stretch_note(loaded.model);
+  if (!stretched.empty()) header.notes.push_back(stretched);
   if (!options.out.empty()) {
     write_result(options.out, options.force, loaded.experiment, loaded.platform, header, timeline);
   }

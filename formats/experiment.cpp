@@ -72,6 +72,9 @@ std::string to_yaml(const Experiment& experiment) {
     out << "  from: " << yaml_string(experiment.recorded_from) << "\n";
   }
   out << "seed: " << experiment.seed << "\nrepeat: " << experiment.repeat << "\n";
+  if (experiment.assume_max_context > 0) {
+    out << "assume_max_context: " << experiment.assume_max_context << "\n";
+  }
   return out.str();
 }
 

@@ -44,6 +44,10 @@ struct Experiment {
   std::string recorded_from;  // result folder, for `recorded`
   std::int64_t seed = 0;
   int repeat = 1;
+  // Simulation only: the model's shape is taken to go up to at least so many tokens. 0: as published.
+  Tokens assume_max_context = 0;
+  // Where keys were written whose values only other files can judge: "file:line:column: key".
+  std::map<std::string, std::string> places;
 
   // Every request with its stretch of the prompt file: the listed ones, or `batch` equal ones behind each
   // other.

@@ -10,7 +10,8 @@ namespace hybridgen {
 namespace {
 
 constexpr std::int64_t kMostTokens = 1LL << 40;
-constexpr std::int64_t kMostCount = 1'000'000;  // requests, repeats
+constexpr std::int64_t kMostContext = 100'000'000;  // as of a model
+constexpr std::int64_t kMostCount = 1'000'000;      // requests, repeats
 
 // What the user wrote stays when it exists from here; else the file's own folder is tried.
 std::string resolve(const std::string& written, const std::string& yaml_path) {
@@ -36,6 +37,9 @@ class ExperimentReader {
     outcomes();
     out_.seed = root_.integer("seed", Need::required, {}).value_or(0);
     out_.repeat = count(root_, "repeat");
+    out_.assume_max_context =
+        root_.integer("assume_max_context", Need::optional, {1, kMostContext}).value_or(0);
+    keep_place(root_, "assume_max_context");
     root_.finish();
     return out_;
   }
@@ -52,6 +56,10 @@ class ExperimentReader {
     if (source) out_.weights = static_cast<WeightSource>(*source);
   }
 
+  void keep_place(const YamlMap& map, const std::string& key) {
+    if (map.has(key)) out_.places[map.path_of(key)] = map.where(key);
+  }
+
   void workload() {
     YamlMap map(root_.map("workload", Need::required), errors_);
     out_.prompt_file = resolve(map.text("prompt_file", Need::required).value_or(""), out_.path);
@@ -64,6 +72,7 @@ class ExperimentReader {
           "missing, and so are prompt_tokens and new_tokens; add these two, or requests with their own");
     } else {
       out_.prompt_tokens = size(map, "prompt_tokens");
+      keep_place(map, "prompt_tokens");
       out_.new_tokens = size(map, "new_tokens");
     }
     out_.batch = count(map, "batch");
@@ -93,6 +102,7 @@ class ExperimentReader {
       YamlMap entry(item, errors_);
       RequestEntry request;
       request.shape.prompt_tokens = size(entry, "prompt_tokens");
+      keep_place(entry, "prompt_tokens");
       request.shape.new_tokens = size(entry, "new_tokens");
       request.prompt_start = entry.integer("prompt_start", Need::optional, {0, kMostTokens}).value_or(next);
       entry.finish();

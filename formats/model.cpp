@@ -1,6 +1,7 @@
 #include "formats/model.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "core/base/error.hpp"
@@ -43,10 +44,11 @@ int size(YamlMap& map, const std::string& key) {
   return static_cast<int>(map.integer(key, Need::required, kSize).value_or(1));
 }
 
-ModelFamily family(YamlMap& map) {
+std::optional<ModelFamily> family(YamlMap& map) {
   NameSet names{"family", {}, true};
   for (const ModelFamily each : all_families()) names.names.push_back(name_of(each));
-  return all_families()[map.choice("family", Need::required, names).value_or(0)];
+  const auto index = map.choice("family", Need::required, names);
+  return index ? std::optional(all_families()[*index]) : std::nullopt;
 }
 
 }  // namespace
@@ -88,7 +90,8 @@ ModelShape read_model_yaml(const std::string& text, const std::string& path) {
   YamlMap map({root.get(), ""}, errors);
   ModelShape shape;
   shape.name = map.text("model", Need::required).value_or("");
-  shape.blocks = blocks_of(family(map));
+  const std::optional<ModelFamily> known = family(map);
+  if (known) shape.blocks = blocks_of(*known);
   shape.layers = size(map, "layers");
   shape.hidden = size(map, "hidden");
   shape.query_heads = size(map, "query_heads");
@@ -97,7 +100,9 @@ ModelShape read_model_yaml(const std::string& text, const std::string& path) {
   shape.ffn = size(map, "ffn");
   shape.vocab = size(map, "vocab");
   shape.max_context = size(map, "max_context");
-  if (shape.blocks.position == PositionKind::rotary) {
+  if (!known) {
+    map.skip("rope_theta");  // whether it is due depends on the family
+  } else if (shape.blocks.position == PositionKind::rotary) {
     shape.rope_theta = map.number("rope_theta", Need::required, kAboveZero).value_or(1);
   } else {
     map.refuse("rope_theta", "this family learns its positions; remove it");

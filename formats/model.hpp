@@ -13,6 +13,7 @@ struct ModelFiles {
   ModelShape shape;
   std::string folder;  // Hugging Face folder with weights; empty when only the shape is known
   std::vector<std::int32_t> end_tokens;  // that end a sequence
+  int published_context = 0;             // tokens, where an experiment assumes more; else 0
 };
 
 // `name` under models/ (Hugging Face folder) or configs/models/ (shape as YAML), or a path to either. A

@@ -331,6 +331,10 @@ void YamlMap::fault(const std::string& key, const std::string& what) {
   }
 }
 
+std::string YamlMap::where(const std::string& key) const {
+  return errors_.where(find(key)->value->place, path_of(key));
+}
+
 // A mistyped required key is one fault, not two: its missing half is left out.
 void YamlMap::finish() {
   if (node_ == nullptr) return;

@@ -75,6 +75,8 @@ class YamlMap {
   std::vector<std::string> keys() const;
   // Says what is wrong with the value of a key, or with the mapping where the key is absent.
   void fault(const std::string& key, const std::string& what);
+  // "file:line:col: path" of the value of a key that is there, to be said later.
+  std::string where(const std::string& key) const;
   std::string path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
 
   // After the last key: reports unknown keys, and required ones that are missing.

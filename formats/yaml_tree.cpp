@@ -151,13 +151,16 @@ class TreeBuilder final : public YAML::EventHandler {
 
 }  // namespace
 
-void YamlErrors::add(const YamlPlace& place, const std::string& path, const std::string& what) {
+std::string YamlErrors::where(const YamlPlace& place, const std::string& path) const {
   std::string text = place.set;
   if (text.empty()) {
     text = file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
   }
-  if (!path.empty()) text += ": " + path;
-  messages_.push_back({place, text + ": " + what});
+  return path.empty() ? text : text + ": " + path;
+}
+
+void YamlErrors::add(const YamlPlace& place, const std::string& path, const std::string& what) {
+  messages_.push_back({place, where(place, path) + ": " + what});
 }
 
 void YamlErrors::throw_if_any() const {

@@ -23,6 +23,8 @@ class YamlErrors {
   explicit YamlErrors(std::string file) : file_(std::move(file)) {}
   // One line: file:line:col: path: what. `what` ends in the remedy.
   void add(const YamlPlace& place, const std::string& path, const std::string& what);
+  // The beginning of a line: file:line:col: path.
+  std::string where(const YamlPlace& place, const std::string& path) const;
   std::size_t count() const { return messages_.size(); }
   const std::string& file() const { return file_; }
   // Throws BadInput with all messages, in the order of their places.

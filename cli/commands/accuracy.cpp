@@ -9,6 +9,7 @@
 #include "cli/progress.hpp"
 #include "cli/tokenizer.hpp"
 #include "core/base/error.hpp"
+#include "formats/experiment_model.hpp"
 #include "formats/quality_summary.hpp"
 #include "runtime/host/tier_placement.hpp"
 #include "study/accuracy.hpp"
@@ -67,6 +68,7 @@ int accuracy_command(const std::vector<std::string>& arguments) {
   if (loaded.experiment.weights == WeightSource::dummy) {
     throw BadInput(options.file + ": weights: dummy weights answer nothing; use weights: files");
   }
+  refuse_assumed_context(loaded.experiment);
   const std::vector<std::int32_t> ids = read_prompt(text, loaded.model, limit);
   const auto tokens = static_cast<Tokens>(ids.size());
   if (from > tokens - 2) {

@@ -6,6 +6,7 @@
 #include "cli/experiment_options.hpp"
 #include "cli/simulated_world.hpp"
 #include "core/base/error.hpp"
+#include "formats/experiment_model.hpp"
 #include "sim/world/recorded_outcomes.hpp"
 #include "sim/world/replay_durations.hpp"
 #include "study/replay.hpp"
@@ -25,7 +26,7 @@ constexpr const char* kUsage =
 
 // The first difference; a plan that cannot even follow the record is one.
 std::string difference_of(const StoredResult& recorded, const std::string& engine) {
-  const ModelShape model = find_model(recorded.experiment.model).shape;
+  const ModelShape model = find_model_for(recorded.experiment).shape;
   if (recorded.decision_hash != recorded.timeline.decision_hash)
     return "decision hash: the decisions have " + recorded.timeline.decision_hash + ", the manifest says " +
            recorded.decision_hash;

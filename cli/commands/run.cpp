@@ -10,6 +10,7 @@
 #include "cli/tokenizer.hpp"
 #include "core/driver/driver.hpp"
 #include "core/residency/fits.hpp"
+#include "formats/experiment_model.hpp"
 #include "formats/sha256.hpp"
 #include "runtime/host/tier_placement.hpp"
 
@@ -88,6 +89,7 @@ int run_command(const std::vector<std::string>& arguments) {
   const LoadedExperiment loaded = load(options);
   if (!options.out.empty()) check_out_folder(options.out, options.force);
   const Experiment& experiment = loaded.experiment;
+  refuse_assumed_context(experiment);
   const Machine& machine = loaded.platform.machine;
   const WorkloadShape workload = experiment.workload();
   if (experiment.weights == WeightSource::files) require_weights(loaded.model);
