@@ -21,6 +21,7 @@ int calibrate_command(const std::vector<std::string>& arguments);
 int bench_machine_command(const std::vector<std::string>& arguments);
 int accuracy_command(const std::vector<std::string>& arguments);
 int check_command(const std::vector<std::string>& arguments);
+int platform_command(const std::vector<std::string>& arguments);
 int list_command(const std::vector<std::string>& arguments);
 
 }  // namespace hybridgen::cli

@@ -15,7 +15,35 @@ Json bytes_json(const std::vector<BytesError>& errors) {
   return json;
 }
 
+Json cost_json(const ByteCost& cost) {
+  Json json = {{"from", cost.from}, {"to", cost.to}, {"reachable", cost.reachable}};
+  if (!cost.reachable) return json;
+  json["bytes_per_s"] = cost.bytes_per_s;
+  json["limited_by"] = cost.limited_by;
+  json["fixed_ns"] = cost.fixed_ns;
+  json["emulated"] = cost.emulated;
+  if (!cost.note.empty()) json["note"] = cost.note;
+  return json;
+}
+
 }  // namespace
+
+std::string to_json(const ByteCostReport& report) {
+  Json json;
+  json["platform"] = report.platform;
+  json["memories"] = Json::array();
+  for (const auto& memory : report.memories) {
+    json["memories"].push_back({{"name", memory.name},
+                                {"kind", memory.kind},
+                                {"capacity_bytes", memory.capacity},
+                                {"emulated", memory.emulated}});
+  }
+  json["in_place"] = Json::array();
+  for (const ByteCost& cost : report.in_place) json["in_place"].push_back(cost_json(cost));
+  json["copies"] = Json::array();
+  for (const ByteCost& cost : report.copies) json["copies"].push_back(cost_json(cost));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 std::string to_json(const ValidationReport& report) {
   Json json;

@@ -4,40 +4,19 @@
 #include <cstdio>
 #include <sstream>
 
+#include "study/text_table.hpp"
 #include "study/validate.hpp"
 
 namespace hybridgen {
 namespace {
 
-using Row = std::vector<std::string>;
-
-std::string number(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
+using Row = TextRow;
 
 // Relative to the real run, in percent; signed where the direction says something.
 std::string percent(double error, bool with_sign = true) {
   if (std::isinf(error)) return "inf";
   char text[64];
   std::snprintf(text, sizeof text, with_sign ? "%+.1f" : "%.1f", error * 100);
-  return text;
-}
-
-// Columns as wide as their widest cell; names to the left, figures to the right.
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    text.append(2, ' ').append(row[0]).append(widths[0] - row[0].size(), ' ');
-    for (std::size_t i = 1; i < row.size(); ++i)
-      text.append(2 + widths[i] - row[i].size(), ' ').append(row[i]);
-    text.append(1, '\n');
-  }
   return text;
 }
 
@@ -49,7 +28,7 @@ std::string op_table(const ValidationReport& report) {
                     number(each.simulated_median_ns / 1e3, 2), percent(each.median_error),
                     percent(each.p95_abs_error, false), percent(each.worst_abs_error, false)});
   }
-  return table(rows);
+  return text_table(rows);
 }
 
 std::string latency_table(const ValidationReport& report) {
@@ -58,7 +37,7 @@ std::string latency_table(const ValidationReport& report) {
     rows.push_back({each.name, number(each.real_ms, 3), number(each.simulated_ms, 3), percent(each.error),
                     each.real_spread ? percent(*each.real_spread, false) : "unknown"});
   }
-  return table(rows);
+  return text_table(rows);
 }
 
 std::string bytes_table(const char* heading, const std::vector<BytesError>& errors) {
@@ -67,7 +46,7 @@ std::string bytes_table(const char* heading, const std::vector<BytesError>& erro
     rows.push_back(
         {each.name, std::to_string(each.real), std::to_string(each.simulated), percent(each.error)});
   }
-  return table(rows);
+  return text_table(rows);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 """What a person meets who does not know the program yet."""
 
+import json
 import re
 import unittest
 
@@ -15,7 +16,7 @@ class Help(CliTest):
         self.assertEqual(result.stderr, self.done("--help"))
 
     def test_help_lists_every_command(self):
-        expected = {"run", "simulate", "validate", "replay", "calibrate", "accuracy", "check", "list"}
+        expected = {"run", "simulate", "validate", "replay", "calibrate", "accuracy", "check", "list", "platform"}
         self.assertLessEqual(expected, set(commands()))
 
     def test_every_command_explains_itself_with_an_example(self):
@@ -70,6 +71,27 @@ class Names(CliTest):
         message = self.refused(2, "list", "zebras")
         self.assertIn("valid: policies, parts, platforms, models", message)
         self.assertIn("valid: run, simulate", self.refused(2, "zebra"))
+
+
+class Explain(CliTest):
+    def test_platform_says_what_a_byte_costs(self):
+        text = self.done("platform", "explain", "h100-80")
+        for line in (r"xeon8468 - dram +209\.0 +its kernels ", r"xeon8468_1 - cxl +20\.4 +cxl_far ",
+                     r"h100 - dram +- +no path ", r"cxl - hbm +48\.0 +cxl "):
+            self.assertRegex(text, rf"(?m)^  {line}")
+        told = json.loads(self.done("platform", "explain", "platform-models/h100-80.yaml", "--json"))
+        up = [cost for cost in told["copies"] if (cost["from"], cost["to"]) == ("dram", "hbm")]
+        self.assertEqual(up[0]["bytes_per_s"], 51.5e9)
+        self.assertEqual((up[0]["limited_by"], up[0]["fixed_ns"]), ("copy engine", 3500))
+
+    def test_emulated_memory_is_marked(self):
+        path = self.edited("platform-models/h100-80.yaml", "    kind: cxl\n", "    kind: cxl\n    emulated: true\n")
+        self.assertIn("xeon8468 - cxl (emulated)", self.done("platform", "explain", path))
+
+    def test_wrong_words_are_refused(self):
+        self.assertIn("did you mean explain?", self.refused(2, "platform", "explan", "h100-80"))
+        self.assertIn("did you mean h100-80?", self.refused(2, "platform", "explain", "h100-8"))
+        self.assertIn("PLATFORM is missing", self.refused(2, "platform", "explain"))
 
 
 class Check(CliTest):

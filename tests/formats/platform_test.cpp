@@ -1,5 +1,7 @@
 #include "formats/platform.hpp"
 
+#include <regex>
+
 #include "formats/platform_reader.hpp"
 #include "formats/platform_writer.hpp"
 #include "tests/formats/support.hpp"
@@ -72,6 +74,30 @@ TEST(Platform, shipped_h100_is_complete_and_sourced) {
   EXPECT_TRUE(m.copies(*m.tier_of(TierKind::hbm), *m.tier_of(TierKind::cxl)));
   EXPECT_EQ(m.lane(m.lane_of(Role::device)).threads, 0);
   EXPECT_EQ(platform.text, slurp(platform.path));
+}
+
+// Every platform of the grid: both kinds of memory and CXL, and no figure without where it comes from.
+TEST(Platform, shipped_servers_are_complete_and_sourced) {
+  for (const std::string name : {"a100-40", "h100-80", "rtx-5090", "h200"}) {
+    const Platform platform = load_platform(source_path("platform-models/" + name + ".yaml"));
+    const Machine& m = platform.machine;
+    EXPECT_EQ(m.name(), name);
+    ASSERT_TRUE(m.tier_of(TierKind::cxl)) << name;
+    const ProcessorId host = m.lane(m.lane_of(Role::host)).processor;
+    EXPECT_TRUE(m.reaches(host, *m.tier_of(TierKind::cxl))) << name;
+    const ProcessorId gpu = m.lane(m.lane_of(Role::device)).processor;
+    EXPECT_EQ(m.processor(gpu).kind, ProcessorKind::gpu) << name;
+    // A memory of a nearer kind is never slower than one of a farther kind.
+    const auto speed = [&](TierKind kind) { return m.channel(m.tier(*m.tier_of(kind)).channel).bytes_per_s; };
+    EXPECT_GT(speed(TierKind::hbm), speed(TierKind::dram)) << name;
+    EXPECT_GT(speed(TierKind::dram), speed(TierKind::cxl)) << name;
+    std::istringstream lines(platform.text);
+    const std::regex range("range [0-9.]+ (\\([^)]*\\) )?to [0-9.]+");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("source:") == std::string::npos || line.find("assumption") == std::string::npos) continue;
+      EXPECT_TRUE(std::regex_search(line, range)) << name << ": an assumption without its range: " << line;
+    }
+  }
 }
 
 TEST(Platform, cross_faults_are_said_with_remedy) {
