@@ -4,6 +4,7 @@
 
 #include "core/base/error.hpp"
 #include "formats/experiment_model.hpp"
+#include "study/fit_report.hpp"
 
 namespace hybridgen::cli {
 
@@ -17,6 +18,8 @@ void ExperimentOptions::add_to(po::options_description& description) {
   add("out", po::value(&out), "write a result folder here");
   add("force", po::bool_switch(&force), "replace an existing result folder");
   add("json", po::bool_switch(&json), "print the summary as JSON on standard output");
+  add("dry-run", po::bool_switch(&dry_run),
+      "print what every memory must hold, and stop before anything starts");
 }
 
 bool parse(const std::vector<std::string>& arguments, const std::string& usage,
@@ -62,6 +65,13 @@ LoadedExperiment load(const ExperimentOptions& options) {
   Platform platform = load_platform(find_platform(experiment.platform));
   ModelFiles model = find_model_for(experiment);
   return {std::move(experiment), std::move(platform), std::move(model)};
+}
+
+bool checked_only(const ExperimentOptions& options, const LoadedExperiment& loaded) {
+  const FitReport report = fit_report(loaded.experiment, loaded.platform.machine, loaded.model.shape);
+  require_fit(report);
+  if (options.dry_run) std::cout << to_text(report);
+  return options.dry_run;
 }
 
 }  // namespace hybridgen::cli

@@ -18,8 +18,9 @@ struct ExperimentOptions {
   std::string out;
   bool force = false;
   bool json = false;
+  bool dry_run = false;
 
-  // Adds --platform, --set, --out, --force, --json.
+  // Adds --platform, --set, --out, --force, --json, --dry-run.
   void add_to(boost::program_options::options_description& description);
 };
 
@@ -36,5 +37,9 @@ struct LoadedExperiment {
   ModelFiles model;
 };
 LoadedExperiment load(const ExperimentOptions& options);
+
+// Throws DoesNotFit with what would fit. True after --dry-run, whose table is printed then: nothing is to
+// start.
+bool checked_only(const ExperimentOptions& options, const LoadedExperiment& loaded);
 
 }  // namespace hybridgen::cli

@@ -166,6 +166,7 @@ class PlatformReader {
       reached.push_back(memory);
       processor.reaches.push_back(
           {memory, picked(channels_, entry.choices("links", Need::optional, channels_))});
+      refuse_round_trip(entry, processor.reaches.back().links, {memory});
       entry.finish();
     }
     kernels(map.map("kernels", Need::required), processor);
@@ -246,8 +247,25 @@ class PlatformReader {
     if (!copy.from.empty() && has_copy(copy.from, copy.to)) {
       map.fault("from", "the copy from '" + copy.from + "' to '" + copy.to + "' is listed twice; keep one");
     }
+    refuse_round_trip(map, copy.links, {copy.from, copy.to});
+    if (!copy.from.empty() && copy.from == copy.to) {
+      map.fault("to", "a copy from '" + copy.from + "' to itself leads nowhere; name another memory");
+    }
     map.finish();
     out_.copies.push_back(copy);
+  }
+
+  // A way starts and ends with the memories' own channels; one of them in between would be a circle.
+  void refuse_round_trip(YamlMap& map, const std::vector<std::string>& links,
+                         const std::vector<std::string>& ends) {
+    for (const std::string& end : ends) {
+      const auto memory = find_named(out_.memories, end);
+      if (memory == out_.memories.end()) continue;
+      if (std::find(links.begin(), links.end(), memory->channel) == links.end()) continue;
+      map.fault("links", "'" + memory->channel + "' is the channel of memory '" + end +
+                             "' itself, so the way leads back to where it was; remove it");
+      return;
+    }
   }
 
   Description::Cost cost(const YamlItem& item) {

@@ -9,7 +9,6 @@
 #include "cli/real_executors.hpp"
 #include "cli/tokenizer.hpp"
 #include "core/driver/driver.hpp"
-#include "core/residency/fits.hpp"
 #include "formats/experiment_model.hpp"
 #include "formats/sha256.hpp"
 #include "runtime/host/tier_placement.hpp"
@@ -93,8 +92,8 @@ int run_command(const std::vector<std::string>& arguments) {
   const Machine& machine = loaded.platform.machine;
   const WorkloadShape workload = experiment.workload();
   if (experiment.weights == WeightSource::files) require_weights(loaded.model);
+  if (checked_only(options, loaded)) return 0;
   const MemoryPlan plan = policy_of(loaded).memory_plan();
-  check_fits(machine, plan);
   check_plays(executor_name, machine, plan);
   const TokenFeed feed = feed_of(loaded);
   const std::shared_ptr<const HostModel> model = model_of(loaded, source_of(machine, plan.device_tier));

@@ -29,6 +29,7 @@ int simulate_command(const std::vector<std::string>& arguments) {
   if (!parse(arguments, kUsage, description, {{"EXPERIMENT.yaml", &options.file}})) return 0;
   const LoadedExperiment loaded = load(options);
   if (!options.out.empty()) check_out_folder(options.out, options.force);
+  if (checked_only(options, loaded)) return 0;
   const Experiment& experiment = loaded.experiment;
   const Machine& machine = loaded.platform.machine;
 

@@ -49,7 +49,8 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
     const bool grows =
         r.purpose == Purpose::device_kv || r.purpose == Purpose::host_k || r.purpose == Purpose::host_v;
     if (grows) continue;
-    const auto shortage = residency_.reserve(r.tier, r.bytes);
+    const auto shortage = is_working_memory(r.purpose) ? residency_.withhold(r.tier, r.bytes)
+                                                       : residency_.reserve(r.tier, r.bytes);
     HG_CHECK(!shortage, name_of(r.purpose) << " did not fit after the check");
   }
   for (const RequestShape& request : workload.requests) {

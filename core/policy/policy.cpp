@@ -6,23 +6,12 @@
 
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
+#include "core/base/saturated.hpp"
 #include "core/policy/slots.hpp"
+#include "core/policy/working_memory.hpp"
 
 namespace hybridgen {
 namespace {
-
-// What does not fit in 2^56 bytes fits nowhere: so much is said instead, and sums of it do not overflow.
-constexpr Bytes kMoreThanAnything = 1LL << 56;
-
-Bytes saturated_product(std::initializer_list<Bytes> factors) {
-  Bytes product = 1;
-  for (const Bytes factor : factors) {
-    if (__builtin_mul_overflow(product, factor, &product) || product > kMoreThanAnything)
-      return kMoreThanAnything;
-    if (product == 0) return 0;
-  }
-  return product;
-}
 
 template <class Make>
 const Make* maker(const char* slot, const std::string& name) {
@@ -104,6 +93,13 @@ void Policy::plan_reservations() {
       reserve(tier, Purpose::exchange, {static_cast<Bytes>(plan_.slots.size()), partial_bytes(model_)});
     }
   }
+  Tokens longest_prompt = 0;
+  for (const RequestShape& slot : slots_) longest_prompt = std::max(longest_prompt, slot.prompt_tokens);
+  const WorkingMemory working = working_memory(model_, plan_, longest_prompt,
+                                               static_cast<std::int64_t>(slots_.size()));
+  reserve(plan_.device_tier, Purpose::activations, {working.activations});
+  reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
+  if (plan_.host_tokens > 0) reserve(plan_.host_k_tier, Purpose::workspace, {working.host_workspace});
 }
 
 // First come, first served: one that waits for a large slot is not overtaken.

@@ -17,8 +17,12 @@ inline Bytes bytes_of(KvDtype dtype) {
 }
 const char* name_of(KvDtype dtype);
 
-enum class Purpose { weights, device_kv, staging, host_k, host_v, exchange };
+enum class Purpose { weights, device_kv, staging, host_k, host_v, exchange, activations, workspace };
 const char* name_of(Purpose purpose);
+// What kernels work in: part of what must fit, not of what is kept and counted as a tier's peak.
+inline bool is_working_memory(Purpose purpose) {
+  return purpose == Purpose::activations || purpose == Purpose::workspace;
+}
 
 struct Reservation {
   TierId tier;

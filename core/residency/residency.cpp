@@ -24,6 +24,10 @@ const char* name_of(Purpose purpose) {
       return "host V";
     case Purpose::exchange:
       return "exchange buffers";
+    case Purpose::activations:
+      return "activations";
+    case Purpose::workspace:
+      return "workspace";
   }
   return "?";
 }
@@ -32,20 +36,32 @@ Residency::Residency(const Machine& machine, Bytes token_bytes, int requests)
     : machine_(machine),
       token_bytes_(token_bytes),
       extents_(static_cast<std::size_t>(requests) * 2 * machine.tiers().size()),
+      withheld_(machine.tiers().size()),
       used_(machine.tiers().size()),
       peak_(machine.tiers().size()) {
   HG_CHECK(token_bytes > 0 && requests > 0, "an empty residency");
 }
 
 std::optional<Shortage> Residency::reserve(TierId tier, Bytes bytes) {
-  const Bytes free = machine_.tier(tier).capacity - used(tier);
+  const Bytes free = this->free(tier);
   if (bytes > free) return Shortage{tier, bytes, free};
   take(tier, bytes);
   return std::nullopt;
 }
 
+std::optional<Shortage> Residency::withhold(TierId tier, Bytes bytes) {
+  const Bytes free = this->free(tier);
+  if (bytes > free) return Shortage{tier, bytes, free};
+  withheld_.at(tier.index()) += bytes;
+  return std::nullopt;
+}
+
+Bytes Residency::free(TierId tier) const {
+  return machine_.tier(tier).capacity - withheld_.at(tier.index()) - used(tier);
+}
+
 std::optional<Shortage> Residency::prepare(TierId tier, Tokens tokens) const {
-  const Bytes free = machine_.tier(tier).capacity - used(tier);
+  const Bytes free = this->free(tier);
   const Bytes wanted = tokens * token_bytes_;
   if (wanted > free) return Shortage{tier, wanted, free};
   return std::nullopt;
@@ -101,8 +117,9 @@ Tokens& Residency::extent(RequestId request, KvHalf half, TierId tier) {
 void Residency::take(TierId tier, Bytes bytes) {
   Bytes& used = used_.at(tier.index());
   used += bytes;
-  HG_CHECK(used <= machine_.tier(tier).capacity, "tier " << machine_.tier(tier).name << " holds " << used
-                                                         << " bytes of " << machine_.tier(tier).capacity);
+  HG_CHECK(free(tier) >= 0, "tier " << machine_.tier(tier).name << " holds " << used << " bytes of "
+                                    << machine_.tier(tier).capacity << ", " << withheld_[tier.index()]
+                                    << " of which are withheld");
   peak_[tier.index()] = std::max(peak_[tier.index()], used);
 }
 

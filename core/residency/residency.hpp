@@ -28,6 +28,8 @@ class Residency {
 
   // What does not move: weights, staging, exchange buffers.
   std::optional<Shortage> reserve(TierId tier, Bytes bytes);
+  // What kernels work in: gone from the capacity, but never among what is kept, so not in used() and peak().
+  std::optional<Shortage> withhold(TierId tier, Bytes bytes);
   // Can the tier take this many more tokens of a half? Changes nothing.
   std::optional<Shortage> prepare(TierId tier, Tokens tokens) const;
 
@@ -43,11 +45,13 @@ class Residency {
 
  private:
   Tokens& extent(RequestId request, KvHalf half, TierId tier);
+  Bytes free(TierId tier) const;
   void take(TierId tier, Bytes bytes);
 
   const Machine& machine_;
   Bytes token_bytes_;
   std::vector<Tokens> extents_;  // [request][half][tier]
+  std::vector<Bytes> withheld_;
   std::vector<Bytes> used_;
   std::vector<Bytes> peak_;
 };

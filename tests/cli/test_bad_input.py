@@ -1,5 +1,7 @@
 """Bad input: status 2, one message that says where, what and what to do, and nothing written."""
 
+import re
+
 import support
 from support import ROOT, CliTest
 
@@ -31,6 +33,8 @@ class Experiments(CliTest):
             ("platform: h100-80", "platform: h100-81", "", "did you mean h100-80?"),
             ("platform: h100-80", "platform: [h100-80", "", "yaml"),
             ("seed: 1", "seed: 1\ncolour: red", "colour: ", "unknown key"),
+            ("llama-3.1-8b", "opt-6.7b", "11:18: workload.prompt_tokens: ", "opt-6.7b goes up to 2048; use a shorter"),
+            ("topk_ratio: 0.05", "topk_ratio: 0.05\n  kv_dtype: int3", "policy.kv_dtype: ", "valid: fp16, fp32"),
         ]:
             with self.subTest(new=new):
                 message = self.simulate(self.edited(EXPERIMENT, old, new))
@@ -42,8 +46,9 @@ class Experiments(CliTest):
             ("workload.batch=2x", "--set workload.batch=2x: workload.batch: expected an integer"),
             ("workload.batch", "expected KEY.PATH=VALUE"),
             ("=3", "expected KEY.PATH=VALUE"),
-            ("policy.kv_dtype=fp8", "policy.kv_dtype"),
-            ("workload.prompt_tokens=200000", "goes up to 131072"),
+            ("policy.kv_dtype=fp8", "policy.kv_dtype: unknown kv_dtype 'fp8'; "),
+            ("workload.prompt_tokens=200000", "--set workload.prompt_tokens=200000: workload.prompt_tokens: with "
+             "new_tokens the context reaches 200063 tokens, but llama-3.1-8b goes up to 131072; use a shorter"),
             ("policy.preset=full-gpu", "policy."),
         ]:
             with self.subTest(override=override):
@@ -56,6 +61,12 @@ class Experiments(CliTest):
             ("bandwidth_GBps:", "bandwith_GBps:", "did you mean bandwidth_GBps?"),
             ("capacity_GiB:", "capacity_GB:", "capacity_GiB"),
             ("kind: gpu", "kind: gpo", "did you mean gpu?"),
+            # A memory that nobody reaches, and one without the copies that a run needs.
+            ("      - {memory: cxl}\n", "", "does not reach memory 'cxl'; add {memory: cxl} to its reaches"),
+            ("  - {from: cxl, to: hbm, links: [pcie_h2d, pcie_duplex]}\n", "", "add {from: cxl, to: hbm}"),
+            # A way that comes back to where it was.
+            ("links: [pcie_h2d, pcie_duplex]", "links: [pcie_h2d, pcie_duplex, pcie_h2d]", "twice"),
+            ("{from: dram, to: hbm,", "{from: hbm, to: hbm,", "to itself"),
         ]:
             with self.subTest(new=new):
                 path = self.edited(PLATFORM, old, new)
@@ -106,17 +117,35 @@ class Arguments(CliTest):
 
 
 class Capacity(CliTest):
-    def test_does_not_fit_status_3_lists_the_shortage(self):
-        message = self.refused(3, "simulate", "configs/h100/full-gpu.yaml", "--set", "workload.batch=64", "--out",
-                               self.folder / "out", lines=4)
-        # Llama-3.1-8B: 16,061,054,976 bytes of weights; 128 KiB of KV per token, 32831 tokens, 64 requests.
-        segment = 131072 * 32831 * 64
-        needed = 16061054976 + segment
-        has = int(74.5 * 2**30)
+    def test_does_not_fit_status_3_says_what_lacks_and_what_would_fit(self):
+        arguments = ["simulate", "configs/h100/full-gpu.yaml", "--out", self.folder / "out"]
+        message = self.refused(3, *arguments, "--set", "workload.batch=64", lines=10)
         lines = message.splitlines()
         self.assertEqual(lines[0], "does not fit on h100-80:")
-        self.assertEqual(lines[1], f"  hbm: needs {needed} bytes, has {has} (short by {needed - has})")
-        self.assertEqual(lines[2:], ["    weights: 16061054976", f"    device segment: {segment}"])
+        # Llama-3.1-8B: 16,061,054,976 bytes of weights; 128 KiB of KV per token, 32831 tokens, 64 requests.
+        self.assertRegex(lines[2], r"^  hbm +74\.5 GiB +278\.0 GiB +15\.0 GiB +256\.5 GiB ")
+        self.assertEqual(lines[6], "hbm is short by 203.5 GiB")
+        # What it says would fit does, and one more would not.
+        batch = int(re.search(r"^would fit: workload\.batch: (\d+)$", message, re.M).group(1))
+        self.assertIn("fits on", self.done(*arguments[:2], "--dry-run", "--set", f"workload.batch={batch}"))
+        self.refused(3, *arguments, "--set", f"workload.batch={batch + 1}", lines=10)
+        self.assertIn("would fit: policy.preset: flexgen", message)
+
+    def test_dry_run_prints_the_table_and_starts_nothing(self):
+        text = self.done("simulate", "configs/h100/hybridgen.yaml", "--dry-run", "--out", self.folder / "out")
+        self.assertRegex(text, r"(?m)^  dram +512\.0 GiB +1\.52 GiB +- +1\.50 GiB ")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_memory_smaller_than_one_token_says_that_nothing_fits(self):
+        small = self.edited(PLATFORM, "capacity_GiB: 74.5", "capacity_GiB: 0.0000001")
+        message = self.refused(3, "simulate", EXPERIMENT, "--platform", small, "--out", self.folder / "out", lines=8)
+        self.assertIn("hbm is short by", message)
+        self.assertIn("would fit: no batch, context or policy does; use a smaller model or a larger platform", message)
+        # Room for the weights but for no token on the host: less on the host is what would fit.
+        none = self.edited(PLATFORM, "capacity_GiB: 512", "capacity_GiB: 0.0000001")
+        message = self.refused(3, "simulate", EXPERIMENT, "--platform", none, "--out", self.folder / "out", lines=9)
+        self.assertIn("dram is short by", message)
+        self.assertIn("would fit: policy.preset: full-gpu", message)
 
     def test_run_without_weights_status_4(self):
         message = self.refused(4, "run", "configs/h100/full-gpu.yaml", "--out", self.folder / "out")

@@ -146,8 +146,13 @@ TEST_F(Decisions, memory_plan_of_hybridgen_reserves_each_purpose) {
   const Policy policy = test::make_policy(tiny_.machine, model_, {1, 10, 4}, "hybridgen",
                                           {{"device_kv_tokens", 4}, {"topk_ratio", 500'000}});
   const Bytes weights = model_.weight_bytes();
-  EXPECT_EQ(policy.memory_plan().needed(tiny_.hbm), weights + 2 * 2 * 20 * 4 + 2 * 2 * 20 * 10 + 4 * 4 * 14);
-  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 2 * 20 * 9 + 4 * 4 * 14);
+  // In floats: per query token 3 x 12 hidden, 40 of Q, K and V, 20 attended, 2 x 28 of the FFN, 5 of angles;
+  // 64 logits; 4 heads x 10 tokens of attention logits. On the host 4 x 9, 4 x 4 selected rows and the query.
+  const Bytes device_work = 4 * (157 * 10 + 64 + 4 * 10);
+  const Bytes host_work = 4 * (4 * 9 + 4 * 4 + 20);
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.hbm),
+            weights + 2 * 2 * 20 * 4 + 2 * 2 * 20 * 10 + 4 * 4 * 14 + device_work);
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 2 * 20 * 9 + 4 * 4 * 14 + host_work);
   EXPECT_EQ(policy.memory_plan().needed(tiny_.cxl), 0);
 }
 
@@ -162,7 +167,7 @@ TEST_F(Decisions, semantic_placement_puts_v_into_cxl) {
   const Policy policy(composition, {tiny_.machine, model_, KvDtype::f16, test::params_for(composition, {})},
                       {1, 10, 4});
   EXPECT_EQ(policy.memory_plan().needed(tiny_.cxl), 2 * 20 * 9);
-  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 20 * 9 + 4 * 4 * 14);
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 20 * 9 + 4 * 4 * 14 + 4 * (4 * 9 + 4 * 4 + 20));
 }
 
 }  // namespace

@@ -36,6 +36,19 @@ TEST_F(ResidencyTest, append_up_to_the_capacity_and_no_further) {
   EXPECT_THROW(residency_.append(first_, KvHalf::v, tiny_.dram, 1), InternalError);
 }
 
+TEST_F(ResidencyTest, withheld_memory_is_neither_free_nor_used) {
+  EXPECT_FALSE(residency_.withhold(tiny_.dram, 25));
+  EXPECT_EQ(residency_.used(tiny_.dram), 0);
+  EXPECT_EQ(residency_.peak(tiny_.dram), 0);
+  EXPECT_TRUE(residency_.prepare(tiny_.dram, 4));
+  EXPECT_FALSE(residency_.prepare(tiny_.dram, 3));
+  const auto shortage = residency_.withhold(tiny_.dram, 36);
+  ASSERT_TRUE(shortage);
+  EXPECT_EQ(shortage->free, 35);
+  residency_.append(first_, KvHalf::k, tiny_.dram, 3);
+  EXPECT_THROW(residency_.append(first_, KvHalf::v, tiny_.dram, 1), InternalError);
+}
+
 TEST_F(ResidencyTest, move_takes_from_one_tier_and_gives_to_the_other) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   residency_.move(first_, KvHalf::k, tiny_.hbm, tiny_.dram, 2);

@@ -146,9 +146,11 @@ std::vector<Shipped> shipped() {
            {"configs/demo", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
            {"configs/batch", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
            {"configs/h100", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
+           {"configs/grid", [](const std::string& text) { read_experiment(text, "f.yaml"); }},
            {"configs/models", [](const std::string& text) { read_model_yaml(text, "f.yaml"); }}}) {
     for (const auto& entry : fs::directory_iterator(source_path(folder))) {
       if (entry.path().filename() == "local.yaml") continue;  // of this machine, not shipped
+      if (entry.path().extension() != ".yaml") continue;
       files.push_back({entry.path().string(), load});
     }
   }

@@ -127,6 +127,18 @@ TEST(Platform, cross_faults_are_said_with_remedy) {
             "copies: no copy from 'arena' to 'ram'; add {from: arena, to: ram}");
   EXPECT_EQ(spoilt([](auto& p) { p.copies.push_back(p.copies[0]); }),
             "copies[2].from: the copy from 'ram' to 'arena' is listed twice; keep one");
+  EXPECT_EQ(spoilt([](auto& p) {
+              p.copies[0].links = {"pcie", "bus"};
+            }),
+            "copies[0].links: 'bus' is the channel of memory 'ram' itself, so the way leads back to where it "
+            "was; remove it");
+  EXPECT_EQ(spoilt([](auto& p) { p.processors[1].reaches[0].links = {"bus"}; }),
+            "processors[1].reaches[0].links: 'bus' is the channel of memory 'ram' itself, so the way leads "
+            "back to where it was; remove it");
+  EXPECT_EQ(spoilt([](auto& p) {
+              p.copies.push_back({"ram", "ram", {}});
+            }),
+            "copies[2].to: a copy from 'ram' to itself leads nowhere; name another memory");
   EXPECT_EQ(spoilt([](auto& p) { p.processors[0].reaches[0].memory = "ram"; }),
             "processors: 'dev' runs the lane of role device but does not reach memory 'arena'; add {memory: "
             "arena} to its reaches");

@@ -1,0 +1,23 @@
+// What kernels work in, besides what is kept from step to step: an estimate from the model's sizes that no
+// executor has to share, but both real ones come close to.
+#pragma once
+
+#include "core/machine/model_shape.hpp"
+#include "core/residency/memory_plan.hpp"
+
+namespace hybridgen {
+
+struct WorkingMemory {
+  Bytes activations = 0;       // device: hidden states of a step's query tokens, and the logits of its rows
+  Bytes device_workspace = 0;  // device: attention logits of the device's tokens
+  Bytes host_workspace = 0;    // host: attention logits of the host's tokens, the selected rows, the query
+};
+
+// In fp32, as the executors compute: per query token three hidden vectors (the residual stream, the normed
+// one, a product), Q, K and V, the attended heads, the FFN's first product and the rotary angles; per
+// request the vocabulary's logits; one attention logit per query head and cached token, of every request.
+// query_tokens: of the largest step, which is the longest prompt; requests: that decode together.
+WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,
+                             std::int64_t requests);
+
+}  // namespace hybridgen
