@@ -76,7 +76,7 @@ class DummyWeights(ModelTest):
         (self.folder / "small-machine.yaml").write_text(text, encoding="utf-8")
         message = self.refused(3, "run", path, "--platform", self.folder / "small-machine.yaml", "--out",
                                self.folder / "out", lines=6)
-        self.assertIn("weights: 16061054976", message)
+        self.assertIn("  device  1.00 GiB  15.0 GiB  15.0 GiB ", message)
 
     def test_accuracy_of_dummy_weights_is_refused(self):
         path = self.experiment(GOLDEN / "llama", more="weights: dummy\n")
