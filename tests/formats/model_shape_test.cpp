@@ -1,8 +1,8 @@
 #include <map>
 
+#include "formats/experiment_model.hpp"
 #include "formats/experiment_reader.hpp"
 #include "formats/hf_config.hpp"
-#include "formats/experiment_model.hpp"
 #include "tests/formats/support.hpp"
 
 namespace hybridgen {
@@ -81,9 +81,9 @@ TEST(Model, context_beyond_the_published_is_refused_with_its_place) {
             "--set workload.prompt_tokens=2000: workload.prompt_tokens: with new_tokens the context reaches "
             "2063 tokens, but opt-6.7b goes up to 2048; use a shorter prompt, or for a simulation alone "
             "assume_max_context: 2063");
-  EXPECT_EQ(
-      stretch_note(find_model_for(h100_experiment({{"model", "opt-6.7b"}, {"workload.prompt_tokens", "1985"}}))),
-      "");
+  EXPECT_EQ(stretch_note(
+                find_model_for(h100_experiment({{"model", "opt-6.7b"}, {"workload.prompt_tokens", "1985"}}))),
+            "");
 }
 
 TEST(Model, assumed_context_stretches_the_shape_and_says_so) {
