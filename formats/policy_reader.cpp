@@ -263,16 +263,35 @@ int digits_of(ParamKind kind) {
 }
 
 std::string range_text(const ParamSpec& spec) {
-  std::string text;
   if (spec.kind == ParamKind::choice) {
-    for (const std::string& name : spec.names) text += (text.empty() ? "" : " | ") + name;
-  } else {
-    constexpr std::int64_t kOpen = 1LL << 30;
-    text = value_text(spec, spec.least) +
-           (spec.most >= kOpen ? " or more" : " to " + value_text(spec, spec.most));
-    if (spec.kind == ParamKind::tokens) text = "integer, " + text;
+    std::string text;
+    for (const std::string& name : spec.names) text += (text.empty() ? "`" : " or `") + name + "`";
+    return text;
   }
-  return text + (spec.otherwise ? "; default " + value_text(spec, *spec.otherwise) : "; required");
+  constexpr std::int64_t kOpen = 1LL << 30;
+  const std::string least = value_text(spec, spec.least);
+  const std::string range =
+      spec.most >= kOpen ? least + " or more" : least + " to " + value_text(spec, spec.most);
+  return spec.kind == ParamKind::tokens ? "integer, " + range : range;
+}
+
+std::string default_text(const ParamSpec& spec) {
+  return spec.otherwise ? value_text(spec, *spec.otherwise) : "required";
+}
+
+std::string parameter_table() {
+  std::ostringstream out;
+  out << "| part | parameter | value | default |\n|---|---|---|---|\n";
+  for (const std::string& slot : part_slots()) {
+    for (const PartEntry& part : part_registry()) {
+      if (slot != part.slot()) continue;
+      for (const ParamSpec& spec : part.params) {
+        out << "| " << slot << ": `" << part.name << "` | `" << spec.name << "` | " << range_text(spec)
+            << ": " << spec.sentence << " | " << default_text(spec) << " |\n";
+      }
+    }
+  }
+  return out.str();
 }
 
 }  // namespace hybridgen

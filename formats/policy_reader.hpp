@@ -30,7 +30,11 @@ std::optional<std::vector<std::string>> slots_of(const std::string& attention);
 // How a parameter is written in YAML: digits after the point that are kept.
 int digits_of(ParamKind kind);
 
-// What a parameter takes, for people: "0 to 1, default 0.2", "one of a, b; default a".
+// What a parameter takes, for people: "0 to 1", "integer, 0 or more", "`a` or `b`".
 std::string range_text(const ParamSpec& spec);
+// Its default as written in a file, or "required".
+std::string default_text(const ParamSpec& spec);
+// Every part's parameters as a Markdown table: part, parameter, what it takes and means, default.
+std::string parameter_table();
 
 }  // namespace hybridgen

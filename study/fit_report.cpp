@@ -24,8 +24,9 @@ class Planner {
   bool fits(const Experiment& experiment) const {
     try {
       const MemoryPlan planned = plan(experiment);
-      return std::all_of(machine_.tiers().begin(), machine_.tiers().end(),
-                         [&](const Tier& tier) { return bytes_in(machine_, planned, tier.id) <= tier.capacity; });
+      return std::all_of(machine_.tiers().begin(), machine_.tiers().end(), [&](const Tier& tier) {
+        return bytes_in(machine_, planned, tier.id) <= tier.capacity;
+      });
     } catch (const BadInput&) {
       return false;  // a part that this platform cannot have
     }

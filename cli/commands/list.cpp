@@ -13,7 +13,8 @@ namespace hybridgen::cli {
 namespace {
 
 constexpr const char* kUsage =
-    "hybridgen list policies|parts|platforms|models|executors: the names an experiment may use, and what "
+    "hybridgen list policies|parts|parameters|platforms|models|executors: the names an experiment may use, "
+    "and what "
     "this\n"
     "machine can run.\n\n"
     "  hybridgen list policies\n";
@@ -24,7 +25,8 @@ void line(const std::string& name, const std::string& sentence) {
 
 void list_params(const std::vector<ParamSpec>& params) {
   for (const ParamSpec& param : params) {
-    line("", "policy." + param.name + ": " + param.sentence + " (" + range_text(param) + ")");
+    line("", "policy." + param.name + ": " + param.sentence + " (" + range_text(param) + "; " +
+                 default_text(param) + ")");
   }
 }
 
@@ -51,12 +53,15 @@ void list_parts() {
 int list_command(const std::vector<std::string>& arguments) {
   std::string what;
   boost::program_options::options_description description("options");
-  if (!parse(arguments, kUsage, description, {{"policies|parts|platforms|models|executors", &what}}))
+  if (!parse(arguments, kUsage, description,
+             {{"policies|parts|parameters|platforms|models|executors", &what}}))
     return 0;
   if (what == "policies") {
     list_policies();
   } else if (what == "parts") {
     list_parts();
+  } else if (what == "parameters") {
+    std::cout << parameter_table();
   } else if (what == "platforms") {
     for (const std::string& name : list_platforms()) std::cout << "  " << name << "\n";
   } else if (what == "models") {
@@ -65,8 +70,9 @@ int list_command(const std::vector<std::string>& arguments) {
     for (const ExecutorEntry& entry : real_executors())
       line(entry.name, (entry.available ? "" : "not available: ") + entry.text);
   } else {
-    throw BadInput("list " + what + ": unknown; " +
-                   name_remedy(what, {"policies", "parts", "platforms", "models", "executors"}));
+    throw BadInput(
+        "list " + what + ": unknown; " +
+        name_remedy(what, {"policies", "parts", "parameters", "platforms", "models", "executors"}));
   }
   return 0;
 }

@@ -95,8 +95,8 @@ void Policy::plan_reservations() {
   }
   Tokens longest_prompt = 0;
   for (const RequestShape& slot : slots_) longest_prompt = std::max(longest_prompt, slot.prompt_tokens);
-  const WorkingMemory working = working_memory(model_, plan_, longest_prompt,
-                                               static_cast<std::int64_t>(slots_.size()));
+  const WorkingMemory working =
+      working_memory(model_, plan_, longest_prompt, static_cast<std::int64_t>(slots_.size()));
   reserve(plan_.device_tier, Purpose::activations, {working.activations});
   reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
   if (plan_.host_tokens > 0) reserve(plan_.host_k_tier, Purpose::workspace, {working.host_workspace});

@@ -21,9 +21,10 @@ class SplitPart {
   virtual ~SplitPart() = default;
   // Asked once per request and step, in order. State is per request and starts fresh at its prefill.
   virtual Split split(const RequestView& request, const Observation& observation) = 0;
-  // Upper bounds, for the memory plan.
+  // Bounds of what split() says where the context is long enough, for the memory plan: what the device does
+  // not keep, the host must have room for.
+  virtual Tokens least_device_tokens() const = 0;
   virtual Tokens most_device_tokens() const = 0;
-  virtual Tokens least_device_tokens() const { return most_device_tokens(); }
   virtual std::optional<Ppm> most_ratio() const { return std::nullopt; }
 };
 

@@ -34,6 +34,7 @@ class DecodeRun {
     samples_.channel_mb.resize(machine.channels().size());
     view_.id = RequestId(0);
     view_.prompt_tokens = bench.context;
+    view_.new_tokens = bench.warm_up_steps + bench.steps + 1;
   }
 
   const MemoryPlan& plan() const { return policy_.memory_plan(); }
@@ -68,6 +69,7 @@ class DecodeRun {
     view_.cached_tokens = row.first_position + row.query_tokens;
     view_.device_tokens = row.device_tokens;
     view_.host_tokens = row.host_tokens;
+    view_.slot = row.slot;
   }
   void sample(const Step& step, const Report& report, TimeNs last_end) {
     samples_.step_ms.push_back(ms(report.end - report.start));

@@ -29,7 +29,7 @@ std::vector<std::byte> random_block(KvDtype dtype) {
 }  // namespace
 
 void fill_with_random_kv(const ModelShape& shape, const MemoryPlan& plan,
-                         const std::vector<RequestBuffers>& requests) {
+                         const std::vector<RequestBuffers>& slots) {
   const std::vector<std::byte> block = random_block(plan.kv_dtype);
   const Bytes row = shape.kv_row_bytes(bytes_of(plan.kv_dtype));
   // Whichever side the address is on: the runtime knows.
@@ -41,15 +41,15 @@ void fill_with_random_kv(const ModelShape& shape, const MemoryPlan& plan,
             "random KV");
     }
   };
-  for (const RequestBuffers& request : requests) {
+  for (const RequestBuffers& slot : slots) {
     for (int layer = 0; layer < shape.layers; ++layer) {
-      if (plan.segment_tokens > 0) {
-        fill(request.device_k(KvPlace::segment, layer, 0));
-        fill(request.device_v(KvPlace::segment, layer, 0));
+      if (slot.size().segment_tokens > 0) {
+        fill(slot.device_k(KvPlace::segment, layer, 0));
+        fill(slot.device_v(KvPlace::segment, layer, 0));
       }
-      if (plan.host_tokens > 0) {
-        fill(request.host_k(layer));
-        fill(request.host_v(layer));
+      if (slot.size().host_tokens > 0) {
+        fill(slot.host_k(layer));
+        fill(slot.host_v(layer));
       }
     }
   }

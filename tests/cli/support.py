@@ -117,7 +117,7 @@ def count_files(folder):
 
 
 def is_whole(folder):
-    names = "manifest.json summary.json steps.csv ops.csv outcomes.csv decisions.jsonl platform.yaml trace.json"
+    names = "manifest.json summary.json steps.csv ops.csv outcomes.csv requests.csv decisions.jsonl platform.yaml trace.json"
     missing = [name for name in names.split() if not (folder / name).is_file()]
     return not missing and "created" in json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
 

@@ -29,7 +29,7 @@ class Determinism(CliTest):
                 with self.subTest(engine=engine, experiment=name):
                     first = self.result(f"{name}-{engine}-1", *experiment, "--engine", engine)
                     second = self.result(f"{name}-{engine}-2", *experiment, "--engine", engine)
-                    self.assertEqual(len(first), 9)
+                    self.assertEqual(len(first), 10)
                     self.assertEqual(sorted(first), sorted(second))
                     for file, content in first.items():
                         self.assertEqual(content, second[file], file)

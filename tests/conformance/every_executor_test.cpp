@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/error.hpp"
 #include "sim/fluid/fluid_executor.hpp"
 #include "sim/simgrid/simgrid_executor.hpp"
 #include "sim/world/platform_durations.hpp"
@@ -67,12 +68,25 @@ std::vector<std::map<std::string, std::string>> ablations_of(const PresetEntry& 
   return ablations;
 }
 
+// A part may refuse its company with a message: a scheduler of the selection without a selection.
+bool is_refused(const PolicyChoice& choice) {
+  const Machine machine = host_machine();
+  const ModelShape model = tiny_shape();
+  try {
+    Policy(composition_of(choice), {machine, model, choice.kv_dtype, params_for(choice)}, {1, kPrompt, kNew});
+    return false;
+  } catch (const BadInput&) {
+    return true;
+  }
+}
+
 std::vector<Case> cases() {
   std::vector<std::pair<std::string, PolicyChoice>> choices;
   const auto add = [&](const std::string& preset, const std::map<std::string, std::string>& parts) {
     std::string name = preset;
     for (const auto& [slot, part] : parts) name += "_" + part;
-    choices.emplace_back(name, choice_of(preset, parts));
+    const PolicyChoice choice = choice_of(preset, parts);
+    if (!is_refused(choice)) choices.emplace_back(name, choice);
   };
   for (const PresetEntry& preset : preset_registry()) {
     add(preset.name, {});

@@ -46,8 +46,8 @@ class EveryFamily : public ::testing::TestWithParam<ModelShape> {
  protected:
   Timeline real(const PolicyChoice& choice, const WorkloadShape& workload) const {
     TokenFeed feed;
-    for (int i = 0; i < workload.requests; ++i) {
-      feed.prompts.push_back(dummy_tokens(workload.prompt_tokens, GetParam().vocab, 3));
+    for (const RequestShape& request : workload.requests) {
+      feed.prompts.push_back(dummy_tokens(request.prompt_tokens, GetParam().vocab, 3));
     }
     return run_on_host(machine_, model_of(GetParam()), choice, workload, std::move(feed)).timeline;
   }

@@ -96,7 +96,8 @@ class NumaRun {
   }
   TokenFeed feed() const {
     TokenFeed feed;
-    feed.prompts = {prompt_of(static_cast<int>(workload_.prompt_tokens), tiny_shape().vocab, 3)};
+    feed.prompts = {
+        prompt_of(static_cast<int>(workload_.requests.front().prompt_tokens), tiny_shape().vocab, 3)};
     feed.forced = {prompt_of(static_cast<int>(kNewTokens), tiny_shape().vocab, 4)};
     return feed;
   }

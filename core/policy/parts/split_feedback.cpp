@@ -44,6 +44,7 @@ class FeedbackSplit final : public SplitPart {
     return split;
   }
 
+  Tokens least_device_tokens() const override { return options_.device_tokens; }
   Tokens most_device_tokens() const override { return options_.device_tokens; }
   std::optional<Ppm> most_ratio() const override {
     return std::max(options_.limits.ratio_most, options_.start.ratio);

@@ -9,6 +9,7 @@ class FixedSplit final : public SplitPart {
  public:
   FixedSplit(Tokens tokens, Tokens scan_cap) : tokens_(tokens), scan_cap_(scan_cap) {}
   Split split(const RequestView&, const Observation&) override { return {tokens_, scan_cap_, {}, {}}; }
+  Tokens least_device_tokens() const override { return tokens_; }
   Tokens most_device_tokens() const override { return tokens_; }
 
  private:

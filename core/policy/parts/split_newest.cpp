@@ -8,6 +8,7 @@ namespace {
 class NewestSplit final : public SplitPart {
  public:
   Split split(const RequestView&, const Observation&) override { return {1, 0, {}, {}}; }
+  Tokens least_device_tokens() const override { return 1; }
   Tokens most_device_tokens() const override { return 1; }
 };
 
