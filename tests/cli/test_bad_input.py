@@ -119,16 +119,16 @@ class Arguments(CliTest):
 class Capacity(CliTest):
     def test_does_not_fit_status_3_says_what_lacks_and_what_would_fit(self):
         arguments = ["simulate", "configs/h100/full-gpu.yaml", "--out", self.folder / "out"]
-        message = self.refused(3, *arguments, "--set", "workload.batch=64", lines=10)
+        message = self.refused(3, *arguments, "--set", "workload.batch=64", lines=12)
         lines = message.splitlines()
         self.assertEqual(lines[0], "does not fit on h100-80:")
         # Llama-3.1-8B: 16,061,054,976 bytes of weights; 128 KiB of KV per token, 32831 tokens, 64 requests.
         self.assertRegex(lines[2], r"^  hbm +74\.5 GiB +278\.0 GiB +15\.0 GiB +256\.5 GiB ")
-        self.assertEqual(lines[6], "hbm is short by 203.5 GiB")
+        self.assertEqual(lines[7], "hbm is short by 203.5 GiB")
         # What it says would fit does, and one more would not.
         batch = int(re.search(r"^would fit: workload\.batch: (\d+)$", message, re.M).group(1))
         self.assertIn("fits on", self.done(*arguments[:2], "--dry-run", "--set", f"workload.batch={batch}"))
-        self.refused(3, *arguments, "--set", f"workload.batch={batch + 1}", lines=10)
+        self.refused(3, *arguments, "--set", f"workload.batch={batch + 1}", lines=12)
         self.assertIn("would fit: policy.preset: flexgen", message)
 
     def test_dry_run_prints_the_table_and_starts_nothing(self):
@@ -138,12 +138,12 @@ class Capacity(CliTest):
 
     def test_memory_smaller_than_one_token_says_that_nothing_fits(self):
         small = self.edited(PLATFORM, "capacity_GiB: 74.5", "capacity_GiB: 0.0000001")
-        message = self.refused(3, "simulate", EXPERIMENT, "--platform", small, "--out", self.folder / "out", lines=8)
+        message = self.refused(3, "simulate", EXPERIMENT, "--platform", small, "--out", self.folder / "out", lines=9)
         self.assertIn("hbm is short by", message)
         self.assertIn("would fit: no batch, context or policy does; use a smaller model or a larger platform", message)
         # Room for the weights but for no token on the host: less on the host is what would fit.
         none = self.edited(PLATFORM, "capacity_GiB: 512", "capacity_GiB: 0.0000001")
-        message = self.refused(3, "simulate", EXPERIMENT, "--platform", none, "--out", self.folder / "out", lines=9)
+        message = self.refused(3, "simulate", EXPERIMENT, "--platform", none, "--out", self.folder / "out", lines=10)
         self.assertIn("dram is short by", message)
         self.assertIn("would fit: policy.preset: full-gpu", message)
 

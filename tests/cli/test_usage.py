@@ -69,7 +69,7 @@ class Names(CliTest):
 
     def test_name_near_nothing_lists_the_valid_ones(self):
         message = self.refused(2, "list", "zebras")
-        self.assertIn("valid: policies, parts, platforms, models", message)
+        self.assertIn("valid: policies, parts, parameters, platforms, models", message)
         self.assertIn("valid: run, simulate", self.refused(2, "zebra"))
 
 

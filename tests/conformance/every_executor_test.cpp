@@ -70,7 +70,7 @@ std::vector<std::map<std::string, std::string>> ablations_of(const PresetEntry& 
 
 // A part may refuse its company with a message: a scheduler of the selection without a selection.
 bool is_refused(const PolicyChoice& choice) {
-  const Machine machine = host_machine();
+  const Machine machine = host_machine(1, true);
   const ModelShape model = tiny_shape();
   try {
     Policy(composition_of(choice), {machine, model, choice.kv_dtype, params_for(choice)}, {1, kPrompt, kNew});

@@ -36,6 +36,7 @@ const std::set<std::string> kOptional = {
     "kv_dtype",
     "outcomes",                 // the preset's parts, fp16, seeded
     "stop_at_end_of_sequence",  // false
+    "weights",                  // from files
     "assume_max_context",       // the published one
 };
 // Keys that hold free text: any word is a valid value. (A number is not, unless quoted.)
