@@ -17,6 +17,19 @@ namespace hybridgen {
 namespace {
 
 constexpr std::int64_t kGemvGrain = 16;  // weight rows: no cache line of the result is shared by two threads
+constexpr Tokens kMostGemvTokens = 16;   // beyond, a GEMM's conversion of the weights pays
+
+// A few tokens, each as it would be alone: a block of weight rows is read from memory once and stays in the
+// cache for the others, so a batch gives the same numbers as its requests one by one.
+void gemv_each(const kernels::Half* weights, const float* x, std::int64_t x_stride, Tokens tokens,
+               std::int64_t begin, std::int64_t end, std::int64_t cols, float* out, std::int64_t out_stride) {
+  for (std::int64_t row = begin; row < end; row += kGemvGrain) {
+    const std::int64_t stop = std::min(row + kGemvGrain, end);
+    for (Tokens t = 0; t < tokens; ++t) {
+      kernels::gemv_f16(weights, x + t * x_stride, out + t * out_stride, row, stop, cols);
+    }
+  }
+}
 
 }  // namespace
 
@@ -73,11 +86,11 @@ void OpRunner::norm(const OpContext& context, const NormWeights& weights) {
 void OpRunner::project(const OpContext& context, const ProductWeights& weights, std::int64_t rows,
                        std::int64_t cols, const float* x, std::int64_t x_stride, Tokens tokens, float* out,
                        std::int64_t out_stride) {
-  const bool one = tokens == 1;
-  const std::int64_t grain = one ? kGemvGrain : kernels::kGemmRows;
+  const bool few = tokens <= kMostGemvTokens;
+  const std::int64_t grain = few ? kGemvGrain : kernels::kGemmRows;
   context.team.parallel(rows, grain, [&](int thread, std::int64_t begin, std::int64_t end) {
-    if (one) {
-      kernels::gemv_f16(weights.matrix, x, out, begin, end, cols);
+    if (few) {
+      gemv_each(weights.matrix, x, x_stride, tokens, begin, end, cols, out, out_stride);
     } else {
       kernels::gemm_f16(weights.matrix, x, x_stride, tokens, begin, end, cols, out, out_stride,
                         act_.scratch[static_cast<std::size_t>(thread)].data());
