@@ -40,7 +40,6 @@ INIT = """#!/bin/busybox sh
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
-mount -t tmpfs none /tmp
 export PATH=/bin HOME=/tmp
 {command}
 echo "{status} $?"
