@@ -42,7 +42,7 @@ TEST(Docs, every_name_is_described) {
                            docs.find("." + name + "`") != std::string::npos ||
                            docs.find("`" + name + "[]`") != std::string::npos ||
                            docs.find("\n" + name + ":") != std::string::npos;
-    EXPECT_TRUE(described) << name;
+    EXPECT_TRUE(described) << "docs/formats.md does not say what `" << name << "` is; add it there";
   }
 }
 

@@ -62,19 +62,26 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
 }
 
+// As messages list them: a new part is among them unasked.
+std::string parts_of(const std::string& slot) {
+  std::string names;
+  for (const PartEntry& part : part_registry()) {
+    if (slot == part.slot()) names += (names.empty() ? "" : ", ") + part.name;
+  }
+  return names;
+}
+
 TEST(Experiment, another_attention_brings_its_own_slots) {
   const Experiment exact = with_policy(
       "preset: flexgen, attention: logit-parallel, select: all, split: fixed, device_kv_tokens: 5");
   EXPECT_EQ(exact.composition.placement, "unified");
-  EXPECT_EQ(
-      said("preset: flexgen, attention: logit-parallel, select: all"),
-      "e.yaml:6:9: policy.split: missing; add split: a split part (valid: fixed, feedback, model-based, "
-      "newest)");
+  EXPECT_EQ(said("preset: flexgen, attention: logit-parallel, select: all"),
+            "e.yaml:6:9: policy.split: missing; add split: a split part (valid: " + parts_of("split") + ")");
   const Experiment plain = with_policy("preset: hybridgen, attention: device");
   EXPECT_EQ(plain.composition.select, "");
   EXPECT_EQ(said("preset: hybridgen, attention: devise"),
-            "e.yaml:6:40: policy.attention: unknown attention part 'devise'; did you mean device? (valid: "
-            "device, stream, logit-parallel, host)");
+            "e.yaml:6:40: policy.attention: unknown attention part 'devise'; did you mean device? (valid: " +
+                parts_of("attention") + ")");
 }
 
 TEST(Experiment, outcomes_from_only_with_recorded) {
