@@ -24,16 +24,13 @@ void ExperimentOptions::add_to(po::options_description& description) {
       "print what every memory must hold, and stop before anything starts");
 }
 
-bool parse(const std::vector<std::string>& arguments, const std::string& usage,
-           po::options_description& options,
-           const std::vector<std::pair<std::string, std::string*>>& positional) {
+namespace {
+
+// Hidden options and their places make the positional arguments; false after --help.
+bool parse_all(const std::vector<std::string>& arguments, const std::string& usage,
+               po::options_description& options, const po::options_description& hidden,
+               const po::positional_options_description& places) {
   options.add_options()("help,h", "show this");
-  po::options_description hidden;
-  po::positional_options_description places;
-  for (const auto& [name, value] : positional) {
-    hidden.add_options()(name.c_str(), po::value(value));
-    places.add(name.c_str(), 1);
-  }
   po::options_description all;
   all.add(options).add(hidden);
   po::variables_map values;
@@ -47,9 +44,38 @@ bool parse(const std::vector<std::string>& arguments, const std::string& usage,
   } catch (const po::error& error) {
     throw BadInput(std::string(error.what()) + "; --help shows what is possible");
   }
+  return true;
+}
+
+void require_argument(bool given, const std::string& name) {
+  if (!given) throw BadInput("argument " + name + " is missing; --help shows what is possible");
+}
+
+}  // namespace
+
+bool parse(const std::vector<std::string>& arguments, const std::string& usage,
+           po::options_description& options,
+           const std::vector<std::pair<std::string, std::string*>>& positional) {
+  po::options_description hidden;
+  po::positional_options_description places;
   for (const auto& [name, value] : positional) {
-    if (value->empty()) throw BadInput("argument " + name + " is missing; --help shows what is possible");
+    hidden.add_options()(name.c_str(), po::value(value));
+    places.add(name.c_str(), 1);
   }
+  if (!parse_all(arguments, usage, options, hidden, places)) return false;
+  for (const auto& [name, value] : positional) require_argument(!value->empty(), name);
+  return true;
+}
+
+bool parse(const std::vector<std::string>& arguments, const std::string& usage,
+           po::options_description& options, const std::string& positional,
+           std::vector<std::string>& values) {
+  po::options_description hidden;
+  hidden.add_options()(positional.c_str(), po::value(&values)->composing());
+  po::positional_options_description places;
+  places.add(positional.c_str(), -1);
+  if (!parse_all(arguments, usage, options, hidden, places)) return false;
+  require_argument(!values.empty(), positional);
   return true;
 }
 

@@ -31,6 +31,11 @@ bool parse(const std::vector<std::string>& arguments, const std::string& usage,
            boost::program_options::options_description& options,
            const std::vector<std::pair<std::string, std::string*>>& positional);
 
+// The same with one or more positional arguments of one name.
+bool parse(const std::vector<std::string>& arguments, const std::string& usage,
+           boost::program_options::options_description& options, const std::string& positional,
+           std::vector<std::string>& values);
+
 // The experiment with its overrides, its platform and its model.
 struct LoadedExperiment {
   Experiment experiment;

@@ -6,8 +6,8 @@ namespace hybridgen::cli {
 
 ForcedRun::ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
                      std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids,
-                     Tokens from)
-    : workload_{1, from, static_cast<Tokens>(ids.size()) - from, false},
+                     Tokens from, Tokens answer_tokens)
+    : workload_{1, from, static_cast<Tokens>(ids.size()) - from + answer_tokens, false},
       policy_(composition, {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, params},
               workload_),
       executor_((check_fits(loaded.platform.machine, policy_.memory_plan()), loaded.platform.machine),

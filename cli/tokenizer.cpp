@@ -99,6 +99,18 @@ std::vector<std::int32_t> read_ids(const std::string& file) {
   return ids;
 }
 
+std::vector<std::int32_t> encode_file(const std::string& file, const std::string& model_folder) {
+  if (!has_tokenizer(model_folder)) {
+    throw BadInput(
+        (fs::path(model_folder) / "tokenizer.json").string() +
+        ": missing, and text cannot be read without it; complete the model folder, or give token ids "
+        "(a file *.ids)");
+  }
+  const TemporaryFile encoded;
+  run_script({"encode", "--model", model_folder, "--text", file, "--out", encoded.path()});
+  return read_ids(encoded.path());
+}
+
 }  // namespace
 
 bool has_tokenizer(const std::string& model_folder) {
@@ -110,15 +122,8 @@ std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles&
   std::vector<std::int32_t> ids;
   if (fs::path(file).extension() == ".ids") {
     ids = read_ids(file);
-  } else if (!has_tokenizer(model.folder)) {
-    throw BadInput(
-        (fs::path(model.folder) / "tokenizer.json").string() +
-        ": missing, and text cannot be read without it; complete the model folder, or give token ids "
-        "(a file *.ids)");
   } else {
-    const TemporaryFile encoded;
-    run_script({"encode", "--model", model.folder, "--text", file, "--out", encoded.path()});
-    ids = read_ids(encoded.path());
+    ids = encode_file(file, model.folder);
   }
   const auto have = static_cast<std::int64_t>(ids.size());
   if (have < limit) {
@@ -133,6 +138,12 @@ std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles&
                    "; use ids that the model's own tokenizer made");
   }
   return ids;
+}
+
+std::vector<std::int32_t> encode_text(const std::string& text, const ModelFiles& model) {
+  const TemporaryFile file;
+  std::ofstream(file.path(), std::ios::binary) << text;
+  return encode_file(file.path(), model.folder);
 }
 
 std::string decode_text(const std::vector<std::int32_t>& ids, const std::string& model_folder) {

@@ -17,6 +17,8 @@ bool has_tokenizer(const std::string& model_folder);
 // BadInput where the file or the model's tokenizer is missing, the file is shorter than asked for, or holds
 // an id outside the model's vocabulary; NotAvailable where the environment is missing.
 std::vector<std::int32_t> read_prompt(const std::string& file, const ModelFiles& model, std::int64_t limit);
+// A text's ids, as read_prompt reads a file's.
+std::vector<std::int32_t> encode_text(const std::string& text, const ModelFiles& model);
 std::string decode_text(const std::vector<std::int32_t>& ids, const std::string& model_folder);
 
 }  // namespace hybridgen::cli

@@ -5,9 +5,13 @@
 #include <sstream>
 
 namespace hybridgen {
+namespace {
 
-std::string to_json(const QualitySummary& quality) {
+nlohmann::ordered_json as_json(const QualityRow& row) {
+  const QualitySummary& quality = row.quality;
   nlohmann::ordered_json json;
+  json["name"] = row.name;
+  if (row.budget > 0) json["budget_tokens"] = row.budget;
   json["predictions"] = quality.predictions;
   json["perplexity"] = quality.perplexity;
   json["reference_perplexity"] = quality.reference_perplexity;
@@ -15,7 +19,24 @@ std::string to_json(const QualitySummary& quality) {
   json["mean_kl"] = quality.mean_kl;
   json["median_kl"] = quality.median_kl;
   json["log_likelihood_difference_error"] = quality.log_likelihood_difference_error;
+  json["top1_agreement_error"] = quality.top1_agreement_error;
   json["mean_kl_error"] = quality.mean_kl_error;
+  json["median_kl_error"] = quality.median_kl_error;
+  json["attention_bytes_per_token"] = row.attention_bytes;
+  json["link_bytes_per_token"] = row.link_bytes;
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const QualityRow& row) {
+  return as_json(row).dump(2) + "\n";
+}
+
+std::string to_json(const std::vector<QualityRow>& rows) {
+  nlohmann::ordered_json json;
+  json["policies"] = nlohmann::ordered_json::array();
+  for (const QualityRow& row : rows) json["policies"].push_back(as_json(row));
   return json.dump(2) + "\n";
 }
 
@@ -25,9 +46,11 @@ std::string to_text(const QualitySummary& quality) {
        << "  perplexity        " << quality.perplexity << " (full attention " << quality.reference_perplexity
        << "; standard error of the mean log-likelihood difference " << quality.log_likelihood_difference_error
        << ")\n"
-       << "  top-1 agreement   " << quality.top1_agreement << "\n"
+       << "  top-1 agreement   " << quality.top1_agreement << " (standard error "
+       << quality.top1_agreement_error << ")\n"
        << std::setprecision(6) << "  KL to full        mean " << quality.mean_kl << " (standard error "
-       << quality.mean_kl_error << "), median " << quality.median_kl << " nats\n";
+       << quality.mean_kl_error << "), median " << quality.median_kl << " (" << quality.median_kl_error
+       << ") nats\n";
   return text.str();
 }
 

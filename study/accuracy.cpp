@@ -45,6 +45,20 @@ double standard_error(const std::vector<double>& values) {
   return std::sqrt(squares / (count - 1) / count);
 }
 
+// Half the distance of the values whose ranks lie half a binomial standard deviation (sqrt(n) / 2) to either
+// side of the median's.
+double median_error(std::vector<double> values) {
+  if (values.size() < 2) return 0;
+  std::sort(values.begin(), values.end());
+  const auto count = static_cast<double>(values.size());
+  const auto at = [&](double rank) {
+    return values[static_cast<std::size_t>(std::clamp(std::lround(rank), 0L, std::lround(count) - 1))];
+  };
+  const double middle = (count - 1) / 2;
+  const double aside = std::sqrt(count) / 2;
+  return (at(middle + aside) - at(middle - aside)) / 2;
+}
+
 void check_logits(std::span<const float> logits, const char* whose) {
   for (std::size_t i = 0; i < logits.size(); ++i)
     HG_CHECK(std::isfinite(logits[i]), whose << " logit of token " << i << " is " << logits[i]);
@@ -86,6 +100,11 @@ QualitySummary QualityMeter::summary() const {
     differences.push_back(policy_log_likelihoods_[i] - reference_log_likelihoods_[i]);
   summary.log_likelihood_difference_error = standard_error(differences);
   summary.mean_kl_error = standard_error(kls_);
+  summary.median_kl_error = median_error(kls_);
+  if (kls_.size() > 1) {
+    summary.top1_agreement_error = std::sqrt(summary.top1_agreement * (1 - summary.top1_agreement) /
+                                             static_cast<double>(kls_.size() - 1));
+  }
   return summary;
 }
 

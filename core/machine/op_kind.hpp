@@ -30,8 +30,11 @@ enum class OpKind {
   send_partial,    // copy: the host's partial output and log-sum-exp up
   device_partial,  // the same attention over the device segment
   join_partials,   // one attention of the device's partial and the host's
+  page_bounds,     // per page of the step's new tokens: least and largest K of each channel
+  select_pages,    // an upper bound of what each page can score; the pages with the largest, per query head
+  attend_pages,    // gather: attention on the device over each query head's own pages
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::join_partials) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_pages) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

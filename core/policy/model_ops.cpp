@@ -227,4 +227,48 @@ Op ModelOps::join_partials(const RequestDecision& row, int layer) const {
   return op;
 }
 
+// A page that was begun by earlier tokens is read before it is written; of two rows each, the bounds.
+Op ModelOps::page_bounds(const RequestDecision& row, int layer) const {
+  Op op = request_op(OpKind::page_bounds, Role::device, row, layer);
+  const Tokens end = row.first_position + row.query_tokens;
+  const Tokens begun = row.first_position % plan_.page_tokens == 0 ? 0 : 1;
+  const Tokens pages = (end - 1) / plan_.page_tokens - row.first_position / plan_.page_tokens + 1;
+  op.work.kv = KvPlace::segment;
+  op.work.first_token = row.first_position;
+  op.work.tokens = row.query_tokens;
+  op.traffic.flops = Amount::fixed(2 * model_.kv_heads * model_.head_dim * row.query_tokens);
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read, Amount::fixed((row.query_tokens + 2 * begun) * row_bytes())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::write, Amount::fixed(2 * pages * row_bytes())});
+  return op;
+}
+
+Op ModelOps::select_pages(const RequestDecision& row, int layer, std::int64_t chosen) const {
+  Op op = request_op(OpKind::select_pages, Role::device, row, layer);
+  const std::int64_t pages = row.first_position / plan_.page_tokens;
+  op.work.rule = SelectRule::page_bound;
+  op.work.tokens = pages * plan_.page_tokens;
+  op.work.rows_per_head = chosen * plan_.page_tokens;
+  op.traffic.flops = Amount::fixed(4 * model_.q_width() * pages);
+  op.traffic.items = Amount::fixed(model_.query_heads * pages);
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(2 * pages * row_bytes())});
+  return op;
+}
+
+// Every query head reads pages of its own, also where another of its group reads the same.
+Op ModelOps::attend_pages(const RequestDecision& row, int layer, std::int64_t chosen) const {
+  Op op = request_op(OpKind::attend_pages, Role::device, row, layer);
+  op.work.kv = KvPlace::segment;
+  op.work.first_token = row.first_position / plan_.page_tokens * plan_.page_tokens;
+  op.work.tokens = row.first_position + 1 - op.work.first_token;
+  op.work.rows_per_head = chosen * plan_.page_tokens;
+  const std::int64_t rows = op.work.rows_per_head + op.work.tokens;
+  op.traffic.flops = Amount::fixed(4 * model_.q_width() * rows);
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read,
+                                 Amount::fixed(2 * model_.query_heads * rows * head_row_bytes()),
+                                 plan_.page_tokens * head_row_bytes()});
+  return op;
+}
+
 }  // namespace hybridgen

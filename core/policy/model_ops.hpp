@@ -70,6 +70,12 @@ class ModelOps {
   Op send_partial(const RequestDecision& row, int layer) const;
   Op device_partial(const RequestDecision& row, int layer, Tokens tokens) const;
   Op join_partials(const RequestDecision& row, int layer) const;
+  // Pages of the plan's page_tokens. The bounds of the pages that the row's new tokens lie in.
+  Op page_bounds(const RequestDecision& row, int layer) const;
+  // Among the pages before the new token's, so many per query head.
+  Op select_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
+  // The chosen pages and the new token's own.
+  Op attend_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
 
  private:
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads

@@ -58,6 +58,7 @@ void Policy::plan_slots() {
     most.host_tokens = std::max(most.host_tokens, slot.host_tokens);
     most.staging_tokens = std::max(most.staging_tokens, slot.staging_tokens);
     most.exchange_rows_per_head = std::max(most.exchange_rows_per_head, slot.exchange_rows_per_head);
+    most.pages = std::max(most.pages, slot.pages);
   }
   static_cast<SlotPlan&>(plan_) = most;
 }
@@ -78,6 +79,9 @@ void Policy::plan_reservations() {
   reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
           {plan_.staging_buffers, 2, row, of_all(&SlotPlan::staging_tokens)});
+  // A page's bounds are two rows of K.
+  const Bytes sparse_layers = std::max(0, model_.layers - plan_.whole_layers);
+  reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all(&SlotPlan::pages)});
   if (const Tokens host_tokens = of_all(&SlotPlan::host_tokens); host_tokens > 0) {
     reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
     reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});

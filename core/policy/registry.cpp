@@ -10,9 +10,11 @@ namespace hybridgen {
   PART(attention_stream)         \
   PART(attention_logit_parallel) \
   PART(attention_host)           \
+  PART(attention_pages)          \
   PART(select_all)               \
   PART(select_top_k)             \
   PART(select_threshold)         \
+  PART(select_page_bound)        \
   PART(split_fixed)              \
   PART(split_feedback)           \
   PART(split_model_based)        \
@@ -48,6 +50,9 @@ const std::vector<PresetEntry>& preset_registry() {
       {"hybridgen",
        "logit-parallel attention split between device and host (HybridGen)",
        {"hybridgen", "logit-parallel", "top-k", "fixed", "unified"}},
+      {"quest",
+       "all KV on the device, each query head reads the pages that may score highest (Quest)",
+       {"quest", "pages", "page-bound", "", ""}},
   };
   return kPresets;
 }

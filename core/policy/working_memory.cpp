@@ -20,6 +20,8 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
                        saturated_product({kFloat, model.vocab, requests});
   const Tokens device_tokens = std::max(plan.segment_tokens, plan.staging_tokens);
   memory.device_workspace = saturated_product({kFloat, model.query_heads, device_tokens, requests});
+  // Per query head and page its bound, its place in the order and what the search for it works in.
+  memory.device_workspace += saturated_product({4 * kFloat, model.query_heads, plan.pages, requests});
   // Without an exchange the host computes nothing: its K and V are only copied.
   if (plan.exchange_rows_per_head > 0 || plan.exchange_partials) {
     memory.host_workspace =

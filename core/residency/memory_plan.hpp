@@ -17,7 +17,17 @@ inline Bytes bytes_of(KvDtype dtype) {
 }
 const char* name_of(KvDtype dtype);
 
-enum class Purpose { weights, device_kv, staging, host_k, host_v, exchange, activations, workspace };
+enum class Purpose {
+  weights,
+  device_kv,
+  staging,
+  host_k,
+  host_v,
+  exchange,
+  activations,
+  workspace,
+  metadata,  // what a selection keeps of K besides K itself
+};
 const char* name_of(Purpose purpose);
 // What kernels work in: part of what must fit, not of what is kept and counted as a tier's peak.
 inline bool is_working_memory(Purpose purpose) {
@@ -36,6 +46,7 @@ struct SlotPlan {
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
   std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+  std::int64_t pages = 0;                   // whose bounds are kept, in each layer from whole_layers on
 };
 
 // The sizes it inherits are the most that any slot has.
@@ -46,6 +57,8 @@ struct MemoryPlan : SlotPlan {
   TierId host_v_tier;
   int staging_buffers = 0;
   bool exchange_partials = false;         // partial outputs go up, in every slot
+  Tokens page_tokens = 0;                 // of a page whose bounds are kept; 0: none are
+  int whole_layers = 0;                   // the first layers, which read all K and keep nothing else of it
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
 

@@ -19,8 +19,9 @@ enum class KvPlace {
 
 enum class SelectRule {
   all,
-  top_k,      // k rows per query head
-  threshold,  // rows whose score is at least the head's maximum minus alpha; count is an outcome
+  top_k,       // k rows per query head
+  threshold,   // rows whose score is at least the head's maximum minus alpha; count is an outcome
+  page_bound,  // whole pages of rows by an upper bound of their scores, per query head
 };
 
 // The sizes an executor needs to carry the op out. Which fields count depends on the op's kind:

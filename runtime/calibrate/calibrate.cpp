@@ -59,7 +59,8 @@ class Calibrator {
 
     for (const OpKind kind :
          {OpKind::attend, OpKind::host_logits, OpKind::device_logits, OpKind::joint_attend, OpKind::keep_kv,
-          OpKind::embed, OpKind::host_attend, OpKind::device_partial}) {
+          OpKind::embed, OpKind::host_attend, OpKind::device_partial, OpKind::page_bounds,
+          OpKind::select_pages, OpKind::attend_pages}) {
       const std::string name = name_of(kind);
       const Line l = line(name + ".near", name + ".far", bytes);
       set(result, kind, {l.fixed_ns, per_second(l.ns_per_unit), 0, 0, 0}, name + ".far");
@@ -151,6 +152,12 @@ class Calibrator {
       {"device_partial.near", {{OpKind::device_partial, kNear, 0}, {}}},
       {"device_partial.far", {{OpKind::device_partial, kFar, 0}, {}}},
       {"join_partials", {{OpKind::join_partials, 1, 0}, {}}},
+      {"page_bounds.near", {{OpKind::page_bounds, 1, 0}, {}}},
+      {"page_bounds.far", {{OpKind::page_bounds, kNear, 0}, {}}},
+      {"select_pages.near", {{OpKind::select_pages, kNear, 64}, {}}},
+      {"select_pages.far", {{OpKind::select_pages, kFar, 512}, {}}},
+      {"attend_pages.near", {{OpKind::attend_pages, kFar, 64}, {}}},
+      {"attend_pages.far", {{OpKind::attend_pages, kFar, 1024}, {}}},
   };
 };
 

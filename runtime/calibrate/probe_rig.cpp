@@ -11,7 +11,8 @@
 namespace hybridgen {
 namespace {
 
-constexpr Tokens kChunk = 256;  // tokens per matrix-product probe, and of the filling
+constexpr Tokens kChunk = 256;      // tokens per matrix-product probe, and of the filling
+constexpr Tokens kPageTokens = 16;  // the published page
 constexpr Bytes kAmple =
     1LL << 40;  // the rig does not plan memory; the operating system refuses what is too much
 constexpr double kAnyRate = 1e9;  // the rig's channels are only counted, never timed
@@ -42,6 +43,8 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.staging_buffers = 2;
   plan.exchange_rows_per_head = ProbeRig::kMostRowsPerHead;
   plan.exchange_partials = true;
+  plan.page_tokens = kPageTokens;
+  plan.pages = most_tokens / kPageTokens;
   plan.slots = {plan};  // one slot of these sizes
   return plan;
 }
@@ -114,6 +117,7 @@ void ProbeRig::fill_context() {
       last = builder.add(ops_.norm_qkv(decision, layer, {KvPlace::staging, 0, {}}), {last});
       const OpId down = builder.add(ops_.offload_kv(row, layer, KvPlace::staging, 0, first, count), {last});
       last = builder.add(ops_.keep_kv(row, layer, 0, first, count), {last, down});
+      last = builder.add(ops_.page_bounds(row, layer), {last});
     }
     submit(builder);
   }
@@ -126,8 +130,8 @@ RequestDecision ProbeRig::row_of(const Probe& probe) const {
   row.first_position = std::max<Tokens>(probe.tokens, 1) - 1;
   row.rows_per_head = probe.rows_per_head;
   const bool chunk = probe.kind == OpKind::prefill_attend;
-  const bool product =
-      probe.kind == OpKind::norm_qkv || probe.kind == OpKind::project_out || probe.kind == OpKind::ffn;
+  const bool product = probe.kind == OpKind::norm_qkv || probe.kind == OpKind::project_out ||
+                       probe.kind == OpKind::ffn || probe.kind == OpKind::page_bounds;
   if (chunk || product || probe.kind == OpKind::embed) {
     row.query_tokens = chunk ? probe.tokens : std::max<Tokens>(probe.tokens, 1);
     row.first_position = 0;
@@ -140,6 +144,7 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
   const RequestDecision row = row_of(probe);
   const Decision decision{StepId(0), {row}};
   const SelectedRows rows{Amount::fixed(shape_.query_heads * probe.rows_per_head), probe.rows_per_head};
+  const std::int64_t pages = probe.rows_per_head / kPageTokens;
   const auto scan = [&] { return ops_.host_logits(row, layer, 0, probe.tokens); };
   const auto pick = [&] { return ops_.select(row, layer, probe.tokens, SelectRule::top_k, 0); };
   switch (probe.kind) {
@@ -189,6 +194,12 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
       return {ops_.device_partial(row, layer, probe.tokens)};
     case OpKind::join_partials:
       return {ops_.device_partial(row, layer, probe.tokens), ops_.join_partials(row, layer)};
+    case OpKind::page_bounds:
+      return {ops_.page_bounds(row, layer)};
+    case OpKind::select_pages:
+      return {ops_.select_pages(row, layer, pages)};
+    case OpKind::attend_pages:
+      return {ops_.select_pages(row, layer, pages), ops_.attend_pages(row, layer, pages)};
   }
   return {};
 }

@@ -88,6 +88,9 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::send_partial:
     case OpKind::device_partial:
     case OpKind::join_partials:
+    case OpKind::page_bounds:
+    case OpKind::select_pages:
+    case OpKind::attend_pages:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

@@ -79,6 +79,11 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::pack_rows:
     case OpKind::host_attend:
       break;
+    // No kernel of these yet: check_playable_by_cuda refuses the plan.
+    case OpKind::page_bounds:
+    case OpKind::select_pages:
+    case OpKind::attend_pages:
+      break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
 }

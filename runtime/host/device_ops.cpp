@@ -322,7 +322,7 @@ std::int64_t OpRunner::sample(const OpContext& context) {
   if (!feed_.forced.empty()) {
     const auto& forced = feed_.forced.at(context.op.request.index());
     const std::size_t generated = tokens.size() - feed_.prompts.at(context.op.request.index()).size();
-    next = forced.at(generated);
+    if (generated < forced.size()) next = forced[generated];
   }
   tokens.push_back(next);
   if (!context.op.produces.valid()) return 0;

@@ -29,6 +29,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       weights_(model.weights),
       plan_(plan),
       host_ops_(shape_, plan_),
+      page_ops_(shape_, plan_, device_threads),
       feed_(std::move(feed)),
       kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
@@ -94,6 +95,11 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::join_partials:
       join_partials(context);
       return 0;
+    case OpKind::page_bounds:
+    case OpKind::select_pages:
+    case OpKind::attend_pages:
+      page_ops_.run(context, buffers(context), device_row(context));
+      return 0;
     case OpKind::project_out:
       project_out(context);
       return 0;
@@ -124,6 +130,11 @@ OpRunner::RowPlace OpRunner::place_of(const OpContext& context) const {
   HG_CHECK(false, "op " << context.op.id.value << ": request " << context.op.request.value
                         << " is not in the batch");
   return place;
+}
+
+DeviceRow OpRunner::device_row(const OpContext& context) {
+  const Tokens query = place_of(context).first_query;
+  return {act_.qkv.data() + query * act_.qkv_width, act_.attended.data() + query * shape_.q_width()};
 }
 
 Tokens OpRunner::query_tokens(const Step& step) {

@@ -10,6 +10,7 @@
 #include "runtime/host/host_model.hpp"
 #include "runtime/host/host_ops.hpp"
 #include "runtime/host/op_context.hpp"
+#include "runtime/host/page_ops.hpp"
 #include "runtime/host/request_buffers.hpp"
 #include "runtime/host/tokens.hpp"
 
@@ -40,6 +41,7 @@ class OpRunner {
   };
   RowPlace place_of(const OpContext& context) const;
   static Tokens query_tokens(const Step& step);
+  DeviceRow device_row(const OpContext& context);
 
   // device_ops.cpp
   void embed(const OpContext& context);
@@ -79,6 +81,7 @@ class OpRunner {
   const ModelWeights& weights_;
   MemoryPlan plan_;
   HostOps host_ops_;
+  PageOps page_ops_;
   TokenFeed feed_;
   kernels::KvType kv_type_;
   Bytes head_row_;                                 // one K or V row of one head

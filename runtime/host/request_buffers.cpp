@@ -25,7 +25,7 @@ std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots) {
 
 RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
                                std::vector<TierMemory>& memory)
-    : size_(plan.slots.at(slot.index())) {
+    : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers) {
   const Bytes row = model.kv_row_bytes(bytes_of(plan.kv_dtype));
   auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots) {
     for (int i = 0; i < count && slots > 0; ++i) {
@@ -39,6 +39,8 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(host_k_, model.layers, plan.host_k_tier, size_.host_tokens);
   stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
+  if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
+
   counts.resize(static_cast<std::size_t>(model.query_heads));
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
@@ -50,6 +52,16 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
     host_partial_up = partial_in(device, model);
     device_lse.resize(static_cast<std::size_t>(model.query_heads));
   }
+}
+
+void RequestBuffers::take_pages(const ModelShape& model, const MemoryPlan& plan, TierMemory& device) {
+  const Bytes row = 2 * model.kv_row_bytes(bytes_of(plan.kv_dtype));
+  for (int layer = whole_layers_; layer < model.layers; ++layer) {
+    page_bounds_.push_back({device.allocate(size_.pages * row), size_.pages});
+  }
+  page_scores = device.array<float>(model.query_heads * size_.pages);
+  chosen_pages = device.array<std::int32_t>(model.query_heads * size_.pages);
+  chosen_bounds = device.array<float>(model.query_heads * size_.pages);
 }
 
 void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,

@@ -72,16 +72,28 @@ class RequestBuffers {
   Partial host_partial_up;        // as sent up
   std::vector<float> device_lse;  // [query_heads], of the device's own partial
 
+  // Pages on the device. Row p of a KV head: the least of every channel of page p, then the largest.
+  const RowStore& page_bounds(int layer) const {
+    return page_bounds_.at(static_cast<std::size_t>(layer - whole_layers_));
+  }
+  float* page_scores = nullptr;          // [query_heads][pages]
+  std::int32_t* chosen_pages = nullptr;  // [query_heads][pages], ascending
+  float* chosen_bounds = nullptr;        // [query_heads][pages], of the chosen ones
+
   std::int64_t chosen() const;  // sum of counts
 
  private:
   void take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
                           TierMemory& device);
 
+  void take_pages(const ModelShape& model, const MemoryPlan& plan, TierMemory& device);
+
   SlotPlan size_;
+  int whole_layers_ = 0;
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer
   std::vector<RowStore> host_k_, host_v_;        // by layer
+  std::vector<RowStore> page_bounds_;            // by layer from whole_layers_ on; rows of two rows of K
 };
 
 }  // namespace hybridgen

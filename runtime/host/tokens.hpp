@@ -14,7 +14,8 @@ namespace hybridgen {
 // What a real run is fed with.
 struct TokenFeed {
   std::vector<std::vector<std::int32_t>> prompts;  // by request
-  // Teacher forcing: by request, the tokens that replace the sampled ones, in order; empty: greedy sampling.
+  // Teacher forcing: by request, the tokens that replace the first sampled ones, in order; greedy sampling
+  // behind them, and where there are none.
   std::vector<std::vector<std::int32_t>> forced;
   std::vector<std::int32_t> end_tokens;  // that end a request
   // Called on the device lane with the logits over the vocabulary that follow the token at `position`.

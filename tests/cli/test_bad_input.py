@@ -107,6 +107,10 @@ class Arguments(CliTest):
             (["calibrate", "--out", self.folder / "local.yaml", "--model", "lama-3.1-8b"], "did you mean llama"),
             (["accuracy", "configs/demo/hybridgen.yaml"], "--text is missing"),
             (["accuracy", "configs/demo/hybridgen.yaml", "--text", "x"], "--from must be at least 1"),
+            (["accuracy", "quest", "--text", "x", "--from", "9"], "quest: the first argument must be an experiment"),
+            (["quality-curve", EXPERIMENT, "--text", "x", "--from", "9"], "--budgets is missing"),
+            (["quality-curve", EXPERIMENT, "--text", "x", "--from", "9", "--budgets", "0"], "must be at least 1"),
+            (["passkey"], "EXPERIMENT.yaml is missing"),
         ]:
             with self.subTest(arguments=arguments):
                 self.assertIn(words, self.refused(2, *arguments))

@@ -51,6 +51,36 @@ class RealRun(CliTest):
         self.assertEqual((quality["predictions"], quality["mean_kl"], quality["top1_agreement"]), (19, 0.0, 1.0))
         self.assertEqual(quality["perplexity"], quality["reference_perplexity"])
 
+    def test_accuracy_of_several_policies_shares_one_reference(self):
+        text = self.done("accuracy", "configs/demo/full-gpu.yaml", "quest", "hybridgen", "--budget", "32", "--platform",
+                         PLATFORM, "--text", "/usr/share/common-licenses/GPL-3", "--from", "64", "--tokens", "84",
+                         "--json")
+        full, quest, hybridgen = json.loads(text)["policies"]
+        self.assertEqual([full["name"], quest["name"], hybridgen["name"]], ["full-gpu", "quest", "hybridgen"])
+        self.assertEqual((full["mean_kl"], "budget_tokens" in full), (0.0, False))
+        for policy in (quest, hybridgen):
+            self.assertEqual(policy["budget_tokens"], 32)
+            self.assertEqual(policy["reference_perplexity"], full["perplexity"])
+            self.assertGreater(policy["mean_kl"], 1e-4)
+        self.assertEqual((quest["link_bytes_per_token"], hybridgen["link_bytes_per_token"] > 0), (0.0, True))
+
+    def test_accuracy_refuses_another_precision(self):
+        other = self.folder / "other.yaml"
+        other.write_text((support.ROOT / "configs/demo/full-gpu.yaml").read_text().replace("fp16", "fp32"))
+        message = self.refused(2, "accuracy", "configs/demo/full-gpu.yaml", other, "--platform", PLATFORM, "--text",
+                               "/usr/share/common-licenses/GPL-3", "--from", "64", "--tokens", "84")
+        self.assertIn("policy.kv_dtype: fp32 is not fp16", message)
+
+    def test_passkey_prints_full_attention_beside_the_policy(self):
+        text = self.done("passkey", "configs/demo/full-gpu.yaml", "quest", "--budget", "64", "--platform", PLATFORM,
+                         "--lengths", "200", "--depths", "1")
+        self.assertRegex(text, r"full attention, tokens +50 %
+ +200 +[01]/1
+")
+        self.assertRegex(text, r"quest, tokens +50 %
+ +200 +[01]/1
+")
+
 
 class Refusals(CliTest):
     def test_gpu_platform_status_4(self):

@@ -27,6 +27,9 @@ struct Case {
   WorkloadShape workload;
 };
 
+// Smaller than their defaults, so that a context of these tests has several.
+const std::map<std::string, std::int64_t> kSmall = {{"page_tokens", 4}};
+
 // A value for a parameter that has no default, so that a policy nobody thought of here can be run.
 std::int64_t some_value(const ParamSpec& spec) {
   const std::int64_t wanted = spec.kind == ParamKind::tokens  ? 20
@@ -39,6 +42,7 @@ PolicyChoice choice_of(const std::string& preset, const std::map<std::string, st
   PolicyChoice choice{preset, {}, parts, KvDtype::f16};
   for (const ParamSpec& spec : params_of(composition_of(choice))) {
     if (!spec.otherwise) choice.params[spec.name] = some_value(spec);
+    if (kSmall.contains(spec.name)) choice.params[spec.name] = kSmall.at(spec.name);
   }
   return choice;
 }

@@ -141,10 +141,45 @@ TEST_F(HostPolicies, Threshold_wideAlpha_selectsUpToBoundAndReportsCount) {
   EXPECT_GE(run_narrow.timeline.steps[3].outcomes[0].count, 6);
 }
 
+// Prompt and new tokens end within a page, so that the last one is partial at every step but some.
+TEST_F(HostPolicies, Quest_budgetOfEverythingFp32_logitsEqualFullGpuByTheSameOps) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  const HostRun all = run({"quest", {{"budget_tokens", 96}, {"dense_layers", 0}}, {}, KvDtype::f32});
+  EXPECT_LT(largest_difference(full, all), 1e-4F);
+  const HostRun few = run({"quest", {{"budget_tokens", 32}, {"dense_layers", 0}}, {}, KvDtype::f32});
+  EXPECT_GT(largest_difference(full, few), 1e-3F);
+  for (std::size_t step = 0; step < all.timeline.steps.size(); ++step)
+    EXPECT_EQ(all.timeline.steps[step].structure, few.timeline.steps[step].structure);
+}
+
+// The bytes of a decode step, from the shape and the context alone: 6 query and 2 KV heads of 16 fp16
+// channels.
+TEST_F(HostPolicies, Quest_decodeStep_readsBoundsOfEveryEarlierPageAndTheBudgetsRows) {
+  const HostRun quest = run({"quest", {{"budget_tokens", 32}}, {}, KvDtype::f16});
+  for (const StepEvent& step : quest.timeline.steps) {
+    const Tokens position = step.decision.rows[0].first_position;
+    if (position == 0) continue;
+    const Bytes pages = position / 16, own = position % 16 + 1, row = 2 * 16 * 2, head_row = 16 * 2;
+    for (const OpEvent& op : step.ops) {
+      if (op.kind == OpKind::page_bounds) {
+        EXPECT_EQ(op.bytes, row + (own == 1 ? 2 : 4) * row);
+      } else if (op.kind == OpKind::select_pages) {
+        EXPECT_EQ(op.bytes, 2 * pages * row);
+      } else if (op.kind == OpKind::attend_pages) {
+        EXPECT_EQ(op.bytes, 2 * 6 * (16 + own) * head_row);
+      }
+      if (op.kind == OpKind::attend) {
+        EXPECT_LT(op.layer, 2) << "the first two layers alone read everything";
+      }
+    }
+  }
+}
+
 TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {
   for (const PolicyChoice& choice :
        {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
-        PolicyChoice{"flexgen-cpu-attention", {}, {}, KvDtype::f32}, hybridgen(20, 100'000, KvDtype::f32)}) {
+        PolicyChoice{"flexgen-cpu-attention", {}, {}, KvDtype::f32}, hybridgen(20, 100'000, KvDtype::f32),
+        PolicyChoice{"quest", {{"budget_tokens", 32}, {"dense_layers", 1}}, {}, KvDtype::f32}}) {
     const HostRun both = run(choice, 60, 12, 2);
     float largest = 0;
     for (std::uint32_t i = 0; i < 2; ++i) {

@@ -199,6 +199,8 @@ TEST_P(CudaPlan, Joins_equalStructure_areEqual) {
 TEST_P(CudaPlan, MovedBytes_ofEveryStreamOp_equalThePlansTraffic) {
   for (const bool decode : {true, false}) {
     const Step planned = step(decode);
+    if (policy_->memory_plan().pages > 0)
+      GTEST_SKIP() << "no kernel for bounds of pages: such a plan is refused";
     const std::vector<std::int64_t> counts(planned.outcomes.size(), 7);
     const MovedBytes moved(model_, policy_->memory_plan());
     for (const Op& op : planned.ops) {
@@ -253,6 +255,15 @@ TEST(CudaPlayable, LlamaShapeOnAGpu_isTaken) {
   shape.hidden = 576;
   shape.ffn = 1536;
   EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, {}); }), "");
+}
+
+TEST(CudaPlayable, Pages_areRefusedByName) {
+  const test::TinyMachine tiny;
+  const Policy quest = test::make_policy(tiny.machine, test::tiny_model(4), {1, 100, 4}, "quest");
+  const std::string text =
+      refusal([&] { check_playable_by_cuda(tiny.machine, test::tiny_model(4), quest.memory_plan()); });
+  EXPECT_NE(text.find("attention: pages"), std::string::npos) << text;
+  EXPECT_NE(text.find("use --executor host"), std::string::npos) << text;
 }
 
 TEST(CudaPlayable, HostAttention_isRefusedByName) {

@@ -3,6 +3,7 @@
 // both.
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
 #include "core/policy/segmented_attention.hpp"
 
@@ -86,6 +87,11 @@ PartEntry attention_logit_parallel() {
       "host logits over the older tokens, selected V rows up, one softmax with the device's own (HybridGen)",
       {},
       MakeAttention([](const PartContext&, AttentionNeeds needs) -> std::unique_ptr<AttentionPart> {
+        if (needs.select->rule() == SelectRule::page_bound) {
+          throw BadInput(
+              "select page-bound chooses pages on the device, and attention logit-parallel sends up single "
+              "rows; use attention: pages, or another select");
+        }
         return std::make_unique<LogitParallelAttention>(std::move(needs));
       })};
 }
