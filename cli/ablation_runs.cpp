@@ -107,4 +107,17 @@ std::vector<AblationPoint> real_points(const std::vector<LoadedExperiment>& vari
   return points;
 }
 
+void add_quality(const std::vector<LoadedExperiment>& variants, const QualityOptions& options,
+                 std::vector<AblationPoint>& points) {
+  const LoadedExperiment& first = variants.front();
+  if (first.experiment.weights == WeightSource::dummy) {
+    throw BadInput(first.experiment.path + ": weights: dummy weights answer nothing; leave --text out");
+  }
+  QualityBench bench(first, read_quality_text(options, first.model), options.from);
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const Experiment& experiment = variants[i].experiment;
+    points[i].quality = bench.measure({points[i].variant, experiment.composition, experiment.params});
+  }
+}
+
 }  // namespace hybridgen::cli

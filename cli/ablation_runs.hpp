@@ -6,6 +6,7 @@
 
 #include "cli/experiment_options.hpp"
 #include "cli/progress.hpp"
+#include "cli/quality_bench.hpp"
 #include "formats/ablation_report.hpp"
 
 namespace hybridgen::cli {
@@ -19,5 +20,9 @@ std::vector<AblationPoint> simulated_points(const std::vector<LoadedExperiment>&
 // platform, and every one fits: BadInput or DoesNotFit before anything is started.
 std::vector<AblationPoint> real_points(const std::vector<LoadedExperiment>& variants, int rounds,
                                        Progress& progress);
+
+// What the variants, of which real_points made the points, cost in answers on a text.
+void add_quality(const std::vector<LoadedExperiment>& variants, const QualityOptions& options,
+                 std::vector<AblationPoint>& points);
 
 }  // namespace hybridgen::cli

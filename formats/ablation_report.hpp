@@ -25,7 +25,7 @@ struct AblationPoint {
   double speedup = 0;       // against the first variant at the same place; 0 where that has no figure
   double device_share = 0;  // of the decode steps' time in which the device's lane works, 0 to 1
   std::vector<ChannelLoad> loads;
-  std::optional<QualitySummary> quality;  // none: unknown
+  std::optional<QualityRow> quality;  // none: unknown
 };
 
 struct AblationReport {

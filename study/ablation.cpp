@@ -42,6 +42,10 @@ bool same_place(const AblationPoint& a, const AblationPoint& b) {
   return a.platform == b.platform && a.prompt_tokens == b.prompt_tokens;
 }
 
+std::string quality_cell(const QualitySummary& quality) {
+  return number(quality.perplexity / quality.reference_perplexity, 4) + " / " + number(quality.mean_kl, 5);
+}
+
 TextRow row_of(const AblationPoint& point, const std::vector<std::string>& channels) {
   TextRow row = {point.variant};
   if (!point.missing.empty()) {
@@ -59,9 +63,7 @@ TextRow row_of(const AblationPoint& point, const std::vector<std::string>& chann
     row.push_back(found == point.loads.end() ? "0"
                                              : number(static_cast<double>(found->bytes_per_step) / 1e6, 2));
   }
-  row.push_back(point.quality ? number(point.quality->perplexity / point.quality->reference_perplexity, 4) +
-                                    " / " + number(point.quality->mean_kl, 5)
-                              : "unknown");
+  row.push_back(point.quality ? quality_cell(point.quality->quality) : "unknown");
   return row;
 }
 

@@ -21,13 +21,15 @@ constexpr const char* kUsage =
     "that "
     "a\nmachine whose speed drifts treats all alike. The speed-up is against the first variant.\n\n"
     "  hybridgen ablation configs/ablation-paper.yaml\n"
-    "  hybridgen ablation configs/ablation-local.yaml --real\n";
+    "  hybridgen ablation configs/ablation-local.yaml --real --text /usr/share/common-licenses/GPL-3 "
+    "--from 2048\n";
 
 struct AblationOptions {
   std::string file;
   bool real = false;
   bool json = false;
   int repeat = 3;
+  QualityOptions quality;  // its text may be empty: then it stays unknown
 };
 
 // The file's platforms and contexts, or one empty of each: the experiments' own.
@@ -58,10 +60,9 @@ AblationReport measure(const AblationOptions& options, const Ablation& ablation)
       }
       auto points = options.real ? real_points(place, options.repeat, progress)
                                  : simulated_points(place, report.outcome_source, progress);
-      for (std::size_t i = 0; i < points.size(); ++i) {
-        points[i].variant = ablation.variants[i].name;
-        report.points.push_back(points[i]);
-      }
+      for (std::size_t i = 0; i < points.size(); ++i) points[i].variant = ablation.variants[i].name;
+      if (!options.quality.text.empty()) add_quality(place, options.quality, points);
+      report.points.insert(report.points.end(), points.begin(), points.end());
     }
   }
   compare_with_first(report);
@@ -81,9 +82,17 @@ int ablation_command(const std::vector<std::string>& arguments) {
   auto add = description.add_options();
   add("real", po::bool_switch(&options.real), "run on this machine instead of simulating");
   add("repeat", po::value(&options.repeat)->default_value(options.repeat), "rounds of a real run");
+  add("text", po::value(&options.quality.text),
+      "with --real: quality too, on this text, as `accuracy` has it");
+  add("from", po::value(&options.quality.from), "tokens of the text that are prefilled with full attention");
+  add("tokens", po::value(&options.quality.limit), "use only the first so many tokens of the text");
   add("json", po::bool_switch(&options.json), "print JSON on standard output");
   if (!parse(arguments, kUsage, description, {{"FILE.yaml", &options.file}})) return 0;
   if (options.repeat < 1) throw BadInput("--repeat must be at least 1");
+  if (!options.quality.text.empty()) {
+    if (!options.real) throw BadInput("--text needs --real: a simulation runs no model");
+    options.quality.check();
+  }
   const AblationReport report = measure(options, load_ablation(options.file));
   std::cout << (options.json ? to_json(report) : to_text(report));
   return 0;
