@@ -40,6 +40,7 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
   counts.resize(static_cast<std::size_t>(model.query_heads));
+  offsets.resize(counts.size() + 1);
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());
