@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/host/head_shares.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/prefill.hpp"
@@ -27,6 +28,11 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
       std::max({kernels::gemm_scratch(widest), kernels::prefill_scratch(model.group(), model.head_dim),
                 kernels::attend_scratch(model.group(), most_kv)});
   scratch.assign(static_cast<std::size_t>(threads), std::vector<float>(static_cast<std::size_t>(floats)));
+  lse.resize(size(model.query_heads, 1));
+  host_rows.resize(size(model.query_heads, 1));
+  no_rows.resize(size(model.group(), 1));
+  partials.assign(static_cast<std::size_t>(threads),
+                  std::vector<float>(size(HeadShares::kMostParts * model.group(), model.head_dim + 1)));
 }
 
 }  // namespace hybridgen

@@ -6,6 +6,7 @@
 
 #include "core/machine/model_shape.hpp"
 #include "core/residency/memory_plan.hpp"
+#include "runtime/kernels/attend.hpp"
 
 namespace hybridgen {
 
@@ -23,6 +24,14 @@ struct Activations {
   std::vector<float> cosine, sine;          // [tokens][head_dim / 2], filled by the embedding op
   std::vector<float> logits;                // [rows][vocab]
   std::vector<std::vector<float>> scratch;  // by thread
+
+  // Attention of one token.
+  std::vector<float> lse;                    // [query_heads]
+  std::vector<kernels::HostRows> host_rows;  // [query_heads], what the host sent
+  std::vector<kernels::HostRows> no_rows;  // [group], for the part of a head that the host's rows do not join
+  std::vector<std::vector<float>> partials;  // by thread: outputs and log-sum-exps of the heads it shares
+
+  float* partial(int thread) { return partials[static_cast<std::size_t>(thread)].data(); }
 
   std::int64_t qkv_width = 0;
 };

@@ -22,6 +22,10 @@ hwloc_topology_t topology() {
   return kLoaded.handle;
 }
 
+hwloc_obj_t core_object(int core) {
+  return hwloc_get_obj_by_type(topology(), HWLOC_OBJ_CORE, static_cast<unsigned>(core % usable_cores()));
+}
+
 }  // namespace
 
 int usable_cores() {
@@ -32,9 +36,24 @@ Bytes usable_memory() {
   return static_cast<Bytes>(hwloc_get_root_obj(topology())->total_memory);
 }
 
+Bytes last_cache_bytes() {
+  Bytes largest = 0;
+  for (hwloc_obj_t object = core_object(0); object != nullptr; object = object->parent) {
+    if (hwloc_obj_type_is_cache(object->type) != 0) {
+      largest = std::max(largest, static_cast<Bytes>(object->attr->cache.size));
+    }
+  }
+  return largest;
+}
+
+int node_of_core(int core) {
+  const hwloc_obj_t object = core_object(core);
+  if (object == nullptr || object->nodeset == nullptr) return -1;
+  return hwloc_bitmap_first(object->nodeset);
+}
+
 bool pin_to_core(int core) {
-  const hwloc_obj_t object =
-      hwloc_get_obj_by_type(topology(), HWLOC_OBJ_CORE, static_cast<unsigned>(core % usable_cores()));
+  const hwloc_obj_t object = core_object(core);
   if (object == nullptr) return false;
   const std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)> one(hwloc_bitmap_dup(object->cpuset),
                                                                           &hwloc_bitmap_free);

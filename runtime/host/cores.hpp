@@ -8,6 +8,10 @@ namespace hybridgen {
 int usable_cores();
 // Bytes of memory in this machine.
 Bytes usable_memory();
+// Bytes of the largest cache that a core reaches; 0 where the system does not say.
+Bytes last_cache_bytes();
+// The NUMA node that a core is nearest to; -1 where the system knows none.
+int node_of_core(int core);
 // Binds the calling thread to one core. False where the operating system refuses; timings then say so.
 bool pin_to_core(int core);
 

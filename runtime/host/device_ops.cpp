@@ -18,6 +18,16 @@ namespace {
 
 constexpr std::int64_t kGemvGrain = 16;  // weight rows: no cache line of the result is shared by two threads
 constexpr Tokens kMostGemvTokens = 16;   // beyond, a GEMM's conversion of the weights pays
+constexpr std::int64_t kGemmGrain = 32;  // weight rows: a few hundred are shared out evenly
+
+// Query tokens of prefill that one thread takes at a time: all of them on one thread, else so many that the
+// last chunks even the threads out.
+Tokens prefill_chunk(Tokens tokens, int threads) {
+  if (threads == 1) return tokens;
+  const Tokens even = tokens / (4 * threads);
+  return std::max<Tokens>(1, (even + kernels::kPrefillQueries - 1) / kernels::kPrefillQueries) *
+         kernels::kPrefillQueries;
+}
 
 // A few tokens, each as it would be alone: a block of weight rows is read from memory once and stays in the
 // cache for the others, so a batch gives the same numbers as its requests one by one.
@@ -87,7 +97,7 @@ void OpRunner::project(const OpContext& context, const ProductWeights& weights, 
                        std::int64_t cols, const float* x, std::int64_t x_stride, Tokens tokens, float* out,
                        std::int64_t out_stride) {
   const bool few = tokens <= kMostGemvTokens;
-  const std::int64_t grain = few ? kGemvGrain : kernels::kGemmRows;
+  const std::int64_t grain = few ? kGemvGrain : kGemmGrain;
   context.team.parallel(rows, grain, [&](int thread, std::int64_t begin, std::int64_t end) {
     if (few) {
       gemv_each(weights.matrix, x, x_stride, tokens, begin, end, cols, out, out_stride);
@@ -158,45 +168,95 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
   }
 }
 
-// The newest `tokens` tokens of the op's request on the device, as spans in token order. Returns how many
-// spans.
-int OpRunner::spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const {
+// Rows of a head's share, among the newest `tokens` tokens of the op's request on the device, as spans in
+// token order. Returns how many spans.
+int OpRunner::spans_of(const OpContext& context, const HeadShare& share, kernels::KvSpan (&spans)[2]) const {
   const Work& work = context.op.work;
   const RowPlace place = place_of(context);
-  const Tokens context_tokens = place.first_position + place.query_tokens;
+  const Tokens first = place.first_position + place.query_tokens - work.tokens + share.begin;
   const RowStore& k = buffers(context).device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v = buffers(context).device_v(work.kv, context.op.layer, work.buffer);
   int count = 0;
-  for (const SlotRun& run : ring_runs(context_tokens - work.tokens, work.tokens, k.slots)) {
+  for (const SlotRun& run : ring_runs(first, share.end - share.begin, k.slots)) {
     if (run.count == 0) continue;
-    spans[count++] = {k.head(kv_head, head_row_) + run.slot * head_row_,
-                      v.head(kv_head, head_row_) + run.slot * head_row_, run.count};
+    spans[count++] = {k.head(share.head, head_row_) + run.slot * head_row_,
+                      v.head(share.head, head_row_) + run.slot * head_row_, run.count};
   }
   return count;
 }
 
+// Calls part(thread, share, out, lse) for every share of every thread of the team. out and lse are the head's
+// own where the share is the whole head; parts of a head that is cut are joined in their order, so that a run
+// repeats bit by bit.
+template <class Part>
+void OpRunner::share_heads(const OpContext& context, float* out, float* lse, const Part& part) {
+  const int group = shape_.group();
+  const std::int64_t width = static_cast<std::int64_t>(group) * shape_.head_dim;
+  const HeadShares shares(shape_.kv_heads, context.op.work.tokens, context.team.threads());
+  context.team.parallel(context.team.threads(), 1, [&](int thread, std::int64_t, std::int64_t) {
+    float* own = act_.partial(thread);
+    shares.of(thread, [&](const HeadShare& share) {
+      if (shares.whole(share)) return part(thread, share, out + share.head * width, lse + share.head * group);
+      part(thread, share, own, own + width);
+      own += width + group;
+    });
+  });
+  for (int thread = 0; thread < context.team.threads(); ++thread) {
+    const float* own = act_.partial(thread);
+    shares.of(thread, [&](const HeadShare& share) {
+      if (shares.whole(share)) return;
+      float* to = out + share.head * width;
+      if (share.begin == 0) {
+        std::copy_n(own, width, to);
+        std::copy_n(own + width, group, lse + share.head * group);
+      } else {
+        kernels::merge_partials(group, shape_.head_dim, to, lse + share.head * group, own, own + width);
+      }
+      own += width + group;
+    });
+  }
+}
+
 void OpRunner::attend(const OpContext& context) {
   const RowPlace place = place_of(context);
+  if (place.query_tokens > 1) return attend_many(context, place);
   const int group = shape_.group();
-  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   const std::int64_t group_width = static_cast<std::int64_t>(group) * shape_.head_dim;
-  float* all_lse = context.op.kind == OpKind::device_partial ? buffers(context).device_lse.data() : nullptr;
-  context.team.parallel(shape_.kv_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
-    float* scratch = act_.scratch[static_cast<std::size_t>(thread)].data();
-    for (std::int64_t head = begin; head < end; ++head) {
-      kernels::KvSpan spans[2];
-      const int span_count = spans_of(context, static_cast<int>(head), spans);
-      walked += spans[0].count + spans[1].count;
-      const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group_width;
-      float* out = act_.attended.data() + place.first_query * shape_.q_width() + head * group_width;
-      if (place.query_tokens == 1) {
-        kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_, scratch, out,
-                        all_lse == nullptr ? nullptr : all_lse + head * group);
-      } else {
-        kernels::prefill(kv_type_, q, act_.qkv_width, place.query_tokens, place.first_position, group,
-                         shape_.head_dim, spans, span_count, scale_, scratch, out, shape_.q_width());
-      }
-    }
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
+  const bool joined_later = context.op.kind == OpKind::device_partial;
+  share_heads(context, act_.attended.data() + place.first_query * shape_.q_width(),
+              joined_later ? buffers(context).device_lse.data() : act_.lse.data(),
+              [&](int thread, const HeadShare& share, float* out, float* lse) {
+                kernels::KvSpan spans[2];
+                const int span_count = spans_of(context, share, spans);
+                walked += spans[0].count + spans[1].count;
+                const float* q =
+                    act_.qkv.data() + place.first_query * act_.qkv_width + share.head * group_width;
+                kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_,
+                                act_.scratch[static_cast<std::size_t>(thread)].data(), out, lse);
+              });
+  context.bytes.access(plan_.device_tier, 2 * walked * head_row_);  // K and V
+}
+
+// Prefill: each thread takes a head's next chunk of query tokens, those that see most rows first.
+void OpRunner::attend_many(const OpContext& context, const RowPlace& place) {
+  const int group = shape_.group();
+  const std::int64_t group_width = static_cast<std::int64_t>(group) * shape_.head_dim;
+  const Tokens chunk = prefill_chunk(place.query_tokens, context.team.threads());
+  const Tokens chunks = (place.query_tokens + chunk - 1) / chunk;
+  std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads: each is needed once
+  context.team.each(chunks * shape_.kv_heads, [&](int thread, std::int64_t item, std::int64_t) {
+    const int head = static_cast<int>(item % shape_.kv_heads);
+    const Tokens first = (chunks - 1 - item / shape_.kv_heads) * chunk;
+    const Tokens tokens = std::min(chunk, place.query_tokens - first);
+    kernels::KvSpan spans[2];
+    const int span_count = spans_of(context, {head, 0, context.op.work.tokens}, spans);
+    if (first == 0) walked += spans[0].count + spans[1].count;
+    const Tokens query = place.first_query + first;
+    kernels::prefill(kv_type_, act_.qkv.data() + query * act_.qkv_width + head * group_width, act_.qkv_width,
+                     tokens, place.first_position + first, group, shape_.head_dim, spans, span_count, scale_,
+                     act_.scratch[static_cast<std::size_t>(thread)].data(),
+                     act_.attended.data() + query * shape_.q_width() + head * group_width, shape_.q_width());
   });
   context.bytes.access(plan_.device_tier, 2 * walked * head_row_);  // K and V
 }
@@ -205,20 +265,23 @@ void OpRunner::device_logits(const OpContext& context) {
   const RowPlace place = place_of(context);
   RequestBuffers& request = buffers(context);
   const int group = shape_.group();
+  const std::int64_t stride = request.size().segment_tokens;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
-  context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
+  const HeadShares shares(shape_.kv_heads, context.op.work.tokens, context.team.threads());
+  context.team.parallel(context.team.threads(), 1, [&](int thread, std::int64_t, std::int64_t) {
+    shares.of(thread, [&](const HeadShare& share) {
       kernels::KvSpan spans[2];
-      const int span_count = spans_of(context, static_cast<int>(head), spans);
+      const int span_count = spans_of(context, share, spans);
       walked += spans[0].count + spans[1].count;
-      const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group * shape_.head_dim;
-      float* scores = request.device_scores + head * group * request.size().segment_tokens;
+      const float* q =
+          act_.qkv.data() + place.first_query * act_.qkv_width + share.head * group * shape_.head_dim;
+      float* scores = request.device_scores + share.head * group * stride + share.begin;
       for (int i = 0; i < span_count; ++i) {
         kernels::logits(kv_type_, q, group, shape_.head_dim, spans[i].k, spans[i].count, scale_, scores,
-                        request.size().segment_tokens);
+                        stride);
         scores += spans[i].count;
       }
-    }
+    });
   });
   context.bytes.access(plan_.device_tier, walked * head_row_);
 }
@@ -227,27 +290,28 @@ void OpRunner::joint_attend(const OpContext& context) {
   const RowPlace place = place_of(context);
   RequestBuffers& request = buffers(context);
   const int group = shape_.group();
+  const std::int64_t stride = request.size().segment_tokens;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
-  std::vector<kernels::HostRows> rows(static_cast<std::size_t>(shape_.query_heads));
   std::int64_t before = 0;
-  for (std::size_t head = 0; head < rows.size(); ++head) {
-    rows[head] = {request.device_chosen_scores + before, request.device_packed + before * head_row_,
-                  request.counts[head]};
+  for (std::size_t head = 0; head < act_.host_rows.size(); ++head) {
+    act_.host_rows[head] = {request.device_chosen_scores + before, request.device_packed + before * head_row_,
+                            request.counts[head]};
     before += request.counts[head];
   }
-  context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
-      kernels::KvSpan spans[2];
-      const int span_count = spans_of(context, static_cast<int>(head), spans);
-      walked += spans[0].count + spans[1].count;
-      const kernels::RowSpan v_spans[2] = {{spans[0].v, spans[0].count}, {spans[1].v, spans[1].count}};
-      float* out =
-          act_.attended.data() + place.first_query * shape_.q_width() + head * group * shape_.head_dim;
-      kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
-                            request.device_scores + head * group * request.size().segment_tokens,
-                            request.size().segment_tokens, rows.data() + head * group, out, nullptr);
-    }
-  });
+  share_heads(
+      context, act_.attended.data() + place.first_query * shape_.q_width(), act_.lse.data(),
+      [&](int, const HeadShare& share, float* out, float* lse) {
+        kernels::KvSpan spans[2];
+        const int span_count = spans_of(context, share, spans);
+        walked += spans[0].count + spans[1].count;
+        const kernels::RowSpan v_spans[2] = {{spans[0].v, spans[0].count}, {spans[1].v, spans[1].count}};
+        // Whoever has a head's first rows joins the host's.
+        const kernels::HostRows* rows =
+            share.begin == 0 ? act_.host_rows.data() + share.head * group : act_.no_rows.data();
+        kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
+                              request.device_scores + share.head * group * stride + share.begin, stride, rows,
+                              out, lse);
+      });
   context.bytes.access(plan_.device_tier, walked * head_row_);
   context.bytes.access(plan_.device_tier, before * (head_row_ + static_cast<Bytes>(sizeof(float))));
 }
@@ -264,8 +328,10 @@ void OpRunner::join_partials(const OpContext& context) {
 }
 
 void OpRunner::add_to_residual(const OpContext& context) {
-  const std::int64_t elements = query_tokens(context.step) * shape_.hidden;
-  kernels::add(act_.hidden.data(), act_.product.data(), act_.hidden.data(), elements);
+  context.team.parallel(query_tokens(context.step), 1, [&](int, std::int64_t begin, std::int64_t end) {
+    float* hidden = act_.hidden.data() + begin * shape_.hidden;
+    kernels::add(hidden, act_.product.data() + begin * shape_.hidden, hidden, (end - begin) * shape_.hidden);
+  });
 }
 
 void OpRunner::project_out(const OpContext& context) {

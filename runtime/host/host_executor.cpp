@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
 #include "runtime/host/cores.hpp"
+#include "runtime/host/fifo.hpp"
 #include "runtime/host/op_runner.hpp"
 #include "runtime/host/step_run.hpp"
 #include "runtime/host/throttle.hpp"
@@ -89,8 +89,7 @@ class HostExecutor::Impl {
   }
 
   ~Impl() {
-    submitted_.fetch_add(1);
-    submitted_.notify_all();
+    submitted_.add(1);
     teams_.clear();
   }
 
@@ -99,27 +98,20 @@ class HostExecutor::Impl {
 
   void submit(std::shared_ptr<const Step> step) {
     if (!epoch_) epoch_ = Clock::now();
-    auto run =
-        std::make_shared<StepRun>(std::move(step), machine_.lanes().size(), machine_.channels().size());
-    run->start = now();
-    run->lanes_left_before = std::exchange(newest_, run->lanes_left);
-    waiting_.push_back(run);
+    StepRun* run = idle_run();
+    run->begin(std::move(step), sequence_++, now());
+    waiting_.push(run);
     {
       const std::scoped_lock lock(mutex_);
-      for (auto& queue : queues_) queue.push_back(run);
+      for (auto& queue : queues_) queue.push(run);
     }
-    submitted_.fetch_add(1, std::memory_order_release);
-    submitted_.notify_all();
+    submitted_.add(1);
   }
 
   Report wait() {
     HG_CHECK(!waiting_.empty(), "wait() without a submitted step");
-    const std::shared_ptr<StepRun> run = std::move(waiting_.front());
-    waiting_.pop_front();
-    // The driver sleeps: the cores belong to the lanes.
-    for (std::uint32_t left = run->lanes_left->load(std::memory_order_acquire); left != 0;) {
-      left = wait_while(*run->lanes_left, left, 0);
-    }
+    StepRun* run = waiting_.pop();
+    ended_.wait_for(run->sequence + 1, 0);  // the driver sleeps: the cores belong to the lanes
     {
       const std::scoped_lock lock(mutex_);
       if (failure_) std::rethrow_exception(failure_);
@@ -131,9 +123,13 @@ class HostExecutor::Impl {
     for (const OpRecord& record : report.records) report.end = std::max(report.end, record.end);
     report.outcomes = run->outcomes;
     report.channel_bytes.resize(machine_.channels().size());
-    for (const auto& lane : run->lane_channel_bytes) {
-      for (std::size_t i = 0; i < lane.size(); ++i) report.channel_bytes[i] += lane[i];
+    for (const LaneRun& lane : run->lanes) {
+      for (std::size_t i = 0; i < report.channel_bytes.size(); ++i) {
+        report.channel_bytes[i] += lane.channel_bytes[i];
+      }
     }
+    run->step.reset();
+    idle_.push_back(run);
     return report;
   }
 
@@ -157,44 +153,50 @@ class HostExecutor::Impl {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - *epoch_).count();
   }
 
+  // One that no lane looks at any more: its step was reported.
+  StepRun* idle_run() {
+    if (idle_.empty()) {
+      runs_.push_back(std::make_unique<StepRun>(machine_.lanes().size(), machine_.channels().size()));
+      idle_.reserve(runs_.size());
+      idle_.push_back(runs_.back().get());
+    }
+    StepRun* run = idle_.back();
+    idle_.pop_back();
+    return run;
+  }
+
   // A lane's leader: takes the steps in the order of submission and executes the lane's ops of each.
   void serve(LaneId lane, Team& team) {
-    std::uint32_t served = 0;
-    for (;;) {
-      wait_while(submitted_, served, 0);
-      std::shared_ptr<StepRun> run;
+    for (std::uint32_t served = 0;; ++served) {
+      submitted_.wait_for(served + 1, 0);
+      StepRun* run = nullptr;
       {
         const std::scoped_lock lock(mutex_);
         if (queues_[lane.index()].empty()) return;  // woken to leave
-        run = std::move(queues_[lane.index()].front());
-        queues_[lane.index()].pop_front();
+        run = queues_[lane.index()].pop();
       }
-      ++served;
-      await(run->lanes_left_before.get());
+      const std::uint32_t sequence = run->sequence;
+      ended_.wait_for(sequence, kFlagSpins);  // all lanes are through with the step before
       execute(lane, team, *run);
-      if (run->lanes_left->fetch_sub(1, std::memory_order_acq_rel) == 1) run->lanes_left->notify_all();
-    }
-  }
-
-  // Until all lanes are through with a step; null: there is none.
-  static void await(const std::atomic<std::uint32_t>* lanes_left) {
-    if (lanes_left == nullptr) return;
-    for (std::uint32_t left = lanes_left->load(std::memory_order_acquire); left != 0;) {
-      left = wait_while(*lanes_left, left, kFlagSpins);
+      // The last use of the run by this lane; the driver may take it for another step.
+      if (run->lanes_left.fetch_sub(1, std::memory_order_acq_rel) == 1) ended_.set(sequence + 1);
     }
   }
 
   void execute(LaneId lane, Team& team, StepRun& run) {
-    for (const Op& op : run.step->ops) {
-      if (op.lane != lane) continue;
-      for (const OpId id : run.step->dependencies_of(op)) wait_while(run.done[id.index()], 0, kFlagSpins);
-      OpRecord& record = run.records[op.id.index()];
-      record.op = op.id;
-      record.start = now();
+    LaneRun& mine = run.lanes[lane.index()];
+    for (const OpId id : mine.ops) {
+      const Op& op = run.step->ops[id.index()];
+      for (const OpId before : run.step->dependencies_of(op)) {
+        const LaneId other = run.step->ops[before.index()].lane;
+        if (other == lane) continue;  // it came before on this lane
+        run.lanes[other.index()].ended.wait_for(static_cast<std::uint32_t>(before.value) + 1, kFlagSpins);
+      }
+      OpRecord& record = run.records[id.index()];
+      record = {id, now(), 0, 0};
       if (!failed_.load(std::memory_order_relaxed)) carry_out(op, team, run, record);
       record.end = now();
-      run.done[op.id.index()].store(1, std::memory_order_release);
-      run.done[op.id.index()].notify_all();
+      mine.ended.set(static_cast<std::uint32_t>(id.value) + 1);
     }
   }
 
@@ -203,7 +205,7 @@ class HostExecutor::Impl {
     try {
       std::vector<Bytes>& tier_bytes = tier_bytes_[op.lane.index()];
       std::fill(tier_bytes.begin(), tier_bytes.end(), 0);
-      ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.lane_channel_bytes[op.lane.index()],
+      ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.lanes[op.lane.index()].channel_bytes,
                         &tier_bytes);
       const std::int64_t count = runner_.run({*run.step, op, team, bytes});
       if (op.produces.valid()) run.outcomes[op.produces.index()] = count;
@@ -225,14 +227,19 @@ class HostExecutor::Impl {
   Capabilities capabilities_;
   int threads_ = 0;
   std::optional<Clock::time_point> epoch_;
-  std::deque<std::shared_ptr<StepRun>> waiting_;        // the driver's
-  std::shared_ptr<std::atomic<std::uint32_t>> newest_;  // lanes_left of the step submitted last
 
-  std::mutex mutex_;  // guards the queues and the failure; taken once per lane and step
-  std::vector<std::deque<std::shared_ptr<StepRun>>> queues_;  // by lane
+  // The driver's.
+  std::vector<std::unique_ptr<StepRun>> runs_;  // as many as were ever in flight at once
+  std::vector<StepRun*> idle_;
+  Fifo<StepRun*> waiting_;
+  std::uint32_t sequence_ = 0;  // of the next step
+
+  std::mutex mutex_;                    // guards the queues and the failure; taken once per lane and step
+  std::vector<Fifo<StepRun*>> queues_;  // by lane
   std::exception_ptr failure_;
   std::atomic<bool> failed_{false};
-  std::atomic<std::uint32_t> submitted_{0};
+  Signal submitted_;                          // steps, and one more: to leave
+  Signal ended_;                              // steps that all lanes are through with
   std::vector<std::unique_ptr<Team>> teams_;  // last: their threads use all of the above
 };
 

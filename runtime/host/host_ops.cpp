@@ -125,7 +125,7 @@ void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const
   const std::int64_t stride = request.size().exchange_rows_per_head;
   const RowStore& values = request.host_v(context.op.layer);
   const Tokens first = context.op.work.first_token;  // the chosen rows count from here
-  std::vector<std::int64_t> offsets(request.counts.size() + 1);
+  std::vector<std::int64_t>& offsets = request.offsets;
   std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);
   context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {

@@ -7,6 +7,7 @@
 
 #include "core/step/step.hpp"
 #include "runtime/host/activations.hpp"
+#include "runtime/host/head_shares.hpp"
 #include "runtime/host/host_model.hpp"
 #include "runtime/host/host_ops.hpp"
 #include "runtime/host/op_context.hpp"
@@ -48,6 +49,7 @@ class OpRunner {
   void norm_qkv(const OpContext& context);
   void store_new_rows(const OpContext& context, const RequestBuffers& kv, Tokens query, Tokens position);
   void attend(const OpContext& context);
+  void attend_many(const OpContext& context, const RowPlace& place);
   void device_logits(const OpContext& context);
   void joint_attend(const OpContext& context);
   void join_partials(const OpContext& context);
@@ -63,7 +65,9 @@ class OpRunner {
   // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
   void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
-  int spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const;
+  int spans_of(const OpContext& context, const HeadShare& share, kernels::KvSpan (&spans)[2]) const;
+  template <class Part>
+  void share_heads(const OpContext& context, float* out, float* lse, const Part& part);
 
   // copy_ops.cpp
   void load_kv(const OpContext& context);

@@ -42,6 +42,7 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
 
   counts.resize(static_cast<std::size_t>(model.query_heads));
+  offsets.resize(counts.size() + 1);
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());

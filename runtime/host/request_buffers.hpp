@@ -61,6 +61,7 @@ class RequestBuffers {
   float* chosen_scores = nullptr;      // behind each other, head after head
   std::byte* packed = nullptr;         // V rows in the order of chosen_scores
   std::vector<std::int64_t> counts;    // by query head: how many were chosen
+  std::vector<std::int64_t> offsets;   // [query_heads + 1]: where a head's rows start in `packed`
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
   Partial host_partial;
   std::vector<float> partials;  // of the host's attention, one part per thread

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "runtime/host/cores.hpp"
-#include "runtime/host/wait_flag.hpp"
 
 namespace hybridgen {
 namespace {
@@ -24,8 +23,7 @@ Team::Team(int threads, int first_core, std::function<void(Team&)> body) : threa
     if (!pin_to_core(first_core)) ++unpinned_;
     run(*this);
     leave_.store(true);
-    job_.fetch_add(1);
-    job_.notify_all();
+    job_.add(1);
   });
 }
 
@@ -33,23 +31,26 @@ Team::~Team() {
   if (leader_.joinable()) leader_.join();
 }
 
-void Team::parallel(std::int64_t count, std::int64_t grain,
-                    const std::function<void(int, std::int64_t, std::int64_t)>& work) {
+void Team::parallel(std::int64_t count, std::int64_t grain, const WorkRef& work) {
   if (threads_ == 1 || count <= grain) {
     work(0, 0, count);
     return;
   }
-  work_ = &work;
+  work_ = work;
   count_ = count;
   grain_ = grain;
-  busy_.store(static_cast<std::uint32_t>(threads_ - 1));
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  shares_given_ += static_cast<std::uint32_t>(threads_ - 1);
+  job_.add(1);
   share(0);
-  for (std::uint32_t left = busy_.load(std::memory_order_acquire); left != 0;) {
-    left = wait_while(busy_, left, kSpins);
-  }
+  shares_done_.wait_for(shares_given_, kSpins);
   if (failed_.exchange(false)) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void Team::each(std::int64_t items, const WorkRef& work) {
+  std::atomic<std::int64_t> next{0};
+  parallel(threads_, 1, [&](int thread, std::int64_t, std::int64_t) {
+    for (std::int64_t item = next++; item < items; item = next++) work(thread, item, item + 1);
+  });
 }
 
 void Team::share(int thread) {
@@ -58,7 +59,7 @@ void Team::share(int thread) {
   const std::int64_t end = std::min(count_, grains * (thread + 1) / threads_ * grain_);
   if (begin >= end) return;
   try {
-    (*work_)(thread, begin, end);
+    work_(thread, begin, end);
   } catch (...) {  // the first one is thrown by parallel(), when nobody uses the work any more
     if (!failed_.exchange(true)) failure_ = std::current_exception();
   }
@@ -67,10 +68,10 @@ void Team::share(int thread) {
 void Team::help(int thread) {
   std::uint32_t seen = 0;
   for (;;) {
-    seen = wait_while(job_, seen, kSpins);
+    seen = job_.wait_while(seen, kSpins);
     if (leave_.load()) return;
     share(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    shares_done_.add(1);
   }
 }
 

@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/host/wait_flag.hpp"
+#include "runtime/host/work_ref.hpp"
+
 namespace hybridgen {
 
 class Team {
@@ -24,9 +27,11 @@ class Team {
   // Threads that the operating system did not let be pinned.
   int unpinned() const { return unpinned_.load(); }
   // Only from the leader: calls work(thread, begin, end) once per thread with an equal share of [0, count)
-  // and returns when all are done. Shares are multiples of `grain` but for the last.
-  void parallel(std::int64_t count, std::int64_t grain,
-                const std::function<void(int, std::int64_t, std::int64_t)>& work);
+  // and returns when all are done. Shares are multiples of `grain` but for the last. Takes no memory.
+  void parallel(std::int64_t count, std::int64_t grain, const WorkRef& work);
+  // The same for items of unequal size: work(thread, item, item + 1), each item by the thread that is free
+  // first.
+  void each(std::int64_t items, const WorkRef& work);
 
  private:
   void help(int thread);
@@ -34,10 +39,11 @@ class Team {
 
   int threads_;
   std::atomic<int> unpinned_{0};
-  std::atomic<std::uint32_t> job_{0};   // raised once per parallel(); the last one is the order to leave
-  std::atomic<std::uint32_t> busy_{0};  // helpers that still work on it
+  Signal job_;          // raised once per parallel(); the last one is the order to leave
+  Signal shares_done_;  // by helpers, over all jobs
+  std::uint32_t shares_given_ = 0;
   std::atomic<bool> leave_{false};
-  const std::function<void(int, std::int64_t, std::int64_t)>* work_ = nullptr;
+  WorkRef work_;
   std::int64_t count_ = 0;
   std::int64_t grain_ = 1;
   std::atomic<bool> failed_{false};  // somebody's share threw; failure_ is what

@@ -1,4 +1,4 @@
-// A flag that one thread raises and others wait for: they spin briefly, then sleep.
+// How threads of this machine wait for each other: they spin briefly, then sleep.
 #pragma once
 
 #include <atomic>
@@ -26,5 +26,49 @@ inline std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::ui
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }
+
+// A counter that one side raises and others wait for. It knows how many sleep, so that raising it costs no
+// call into the system while nobody does: the standard library keeps that count in a table that counters
+// share, and a sleeper on one would cost the raisers of all others a call each.
+class alignas(64) Signal {
+ public:
+  explicit Signal(std::uint32_t value = 0) : value_(value) {}
+
+  std::uint32_t get() const { return value_.load(std::memory_order_acquire); }
+  void set(std::uint32_t value) {
+    value_.store(value);
+    wake();
+  }
+  // Returns what it was.
+  std::uint32_t add(std::uint32_t amount) {
+    const std::uint32_t before = value_.fetch_add(amount);
+    wake();
+    return before;
+  }
+  // Waits until it is no longer `old`; returns what it is.
+  std::uint32_t wait_while(std::uint32_t old, int spins) const {
+    for (int i = 0; i < spins; ++i) {
+      const std::uint32_t now = get();
+      if (now != old) return now;
+      cpu_relax();
+    }
+    sleepers_.fetch_add(1);  // before the value is looked at again: a raiser sees one of the two
+    value_.wait(old);
+    sleepers_.fetch_sub(1);
+    return get();
+  }
+  // Waits until it has come to `least`; counts may wrap around.
+  void wait_for(std::uint32_t least, int spins) const {
+    for (std::uint32_t now = get(); static_cast<std::int32_t>(now - least) < 0;) now = wait_while(now, spins);
+  }
+
+ private:
+  void wake() {
+    if (sleepers_.load() != 0) value_.notify_all();
+  }
+
+  std::atomic<std::uint32_t> value_;
+  mutable std::atomic<std::uint32_t> sleepers_{0};
+};
 
 }  // namespace hybridgen

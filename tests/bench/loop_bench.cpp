@@ -1,5 +1,5 @@
 // Speed of whole passes on one thread: the plain decode loop and prefill on dummy weights of SmolLM2-135M's
-// shape, and prefill's matrix product. Medians.
+// shape, and prefill's matrix product; and what the host executor adds to its kernels. Medians.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -8,6 +8,7 @@
 
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "tests/bench/dispatch_bench.hpp"
 #include "tests/runtime/llama_loop.hpp"
 
 namespace hybridgen::kernels {
@@ -70,6 +71,7 @@ void run_loop() {
 }  // namespace hybridgen::kernels
 
 int main() {
+  hybridgen::testing::run_dispatch();
   std::printf("instruction set: %s, one thread\n",
               hybridgen::kernels::name_of(hybridgen::kernels::active_isa()));
   hybridgen::kernels::run_gemm();

@@ -102,6 +102,22 @@ TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
   }
 }
 
+// Two KV heads on three threads: heads are cut, and their parts joined.
+TEST_F(HostPolicies, EveryAttention_severalThreads_logitsEqualThoseOfOne) {
+  for (const PolicyChoice& choice :
+       {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, hybridgen(200, 300'000, KvDtype::f32),
+        PolicyChoice{
+            "flexgen-cpu-attention", {{"device_kv_tokens", 250}}, {{"split", "fixed"}}, KvDtype::f32}}) {
+    machine_ = host_machine(1);
+    const HostRun one = run(choice, 450, 6);
+    for (const int threads : {2, 3}) {
+      machine_ = host_machine(threads);
+      EXPECT_LT(largest_difference(one, run(choice, 450, 6)), 1e-4F)
+          << choice.preset << ", " << threads << " threads";
+    }
+  }
+}
+
 TEST_F(HostPolicies, Hybridgen_allRowsFp32_logitsEqualFullGpuAtEveryStep) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
   for (const int device_tokens : {1, 7, 30, 61, 500}) {

@@ -45,7 +45,8 @@ def llama_bench(folder):
         "--no-binary", "llama-cpp-python", "--dest", folder, PACKAGE)  # fmt: skip
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        # Python 3.11.2, which is Debian 12's, does not know the filter yet.
+        tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (source,) = folder.glob("*/vendor/llama.cpp")
     run("cmake", "-G", "Ninja", "-S", source, "-B", source / "build", *OPTIONS, stdout=subprocess.DEVNULL)
     run("cmake", "--build", source / "build", "--target", "llama-bench", stdout=subprocess.DEVNULL)
