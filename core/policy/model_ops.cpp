@@ -1,5 +1,7 @@
 #include "core/policy/model_ops.hpp"
 
+#include "core/machine/tiles.hpp"
+
 namespace hybridgen {
 namespace {
 
@@ -48,7 +50,8 @@ Op ModelOps::embed(const Decision& decision) const {
 
 Op ModelOps::norm_qkv(const Decision& decision, int layer, const KvTarget& target) const {
   const std::int64_t tokens = query_tokens(decision);
-  Op op = device_op(OpKind::norm_qkv, layer, model_.qkv_bytes(), 2 * tokens * model_.qkv_weights());
+  Op op = device_op(OpKind::norm_qkv, layer, tiles_of(tokens) * model_.qkv_bytes(),
+                    2 * tokens * model_.qkv_weights());
   op.traffic.accesses.push_back(
       {plan_.device_tier, Direction::write, Amount::fixed(2 * tokens * row_bytes())});
   op.work.kv = target.place;
@@ -57,12 +60,15 @@ Op ModelOps::norm_qkv(const Decision& decision, int layer, const KvTarget& targe
 }
 
 Op ModelOps::project_out(const Decision& decision, int layer) const {
-  return device_op(OpKind::project_out, layer, model_.out_bytes(),
-                   2 * query_tokens(decision) * model_.out_weights());
+  const std::int64_t tokens = query_tokens(decision);
+  return device_op(OpKind::project_out, layer, tiles_of(tokens) * model_.out_bytes(),
+                   2 * tokens * model_.out_weights());
 }
 
 Op ModelOps::ffn(const Decision& decision, int layer) const {
-  return device_op(OpKind::ffn, layer, model_.ffn_bytes(), 2 * query_tokens(decision) * model_.ffn_weights());
+  const std::int64_t tokens = query_tokens(decision);
+  return device_op(OpKind::ffn, layer, tiles_of(tokens) * model_.ffn_bytes(),
+                   2 * tokens * model_.ffn_weights());
 }
 
 Op ModelOps::lm_head(const Decision& decision) const {

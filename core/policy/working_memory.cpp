@@ -1,5 +1,7 @@
 #include "core/policy/working_memory.hpp"
 
+#include "core/machine/tiles.hpp"
+
 #include <algorithm>
 
 #include "core/base/saturated.hpp"
@@ -13,10 +15,12 @@ constexpr Bytes kFloat = 4;
 
 WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,
                              std::int64_t requests) {
-  const std::int64_t per_token =
-      3LL * model.hidden + model.qkv_width() + model.q_width() + model.ffn_in_width() + model.head_dim;
+  const Tokens tokens = std::max<Tokens>(query_tokens, requests);
+  const std::int64_t per_token = model.hidden + model.qkv_width() + model.q_width() + model.head_dim;
+  const std::int64_t per_tile_token = 2LL * model.hidden + model.ffn_in_width();
   WorkingMemory memory;
-  memory.activations = saturated_product({kFloat, per_token, std::max<Tokens>(query_tokens, requests)}) +
+  memory.activations = saturated_product({kFloat, per_token, tokens}) +
+                       saturated_product({kFloat, per_tile_token, std::min(kTileTokens, tokens)}) +
                        saturated_product({kFloat, model.vocab, requests});
   const Tokens device_tokens = std::max(plan.segment_tokens, plan.staging_tokens);
   memory.device_workspace = saturated_product({kFloat, model.query_heads, device_tokens, requests});

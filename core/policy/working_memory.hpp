@@ -13,8 +13,8 @@ struct WorkingMemory {
   Bytes host_workspace = 0;    // host: attention logits of the host's tokens, the selected rows, the query
 };
 
-// In fp32, as the executors compute: per query token three hidden vectors (the residual stream, the normed
-// one, a product), Q, K and V, the attended heads, the FFN's first product and the rotary angles; per
+// In fp32, as the executors compute: per query token the residual stream, Q, K and V, the attended heads and
+// the rotary angles; per query token of a tile the normed vector, a product and the FFN's first product; per
 // request the vocabulary's logits; one attention logit per query head and cached token, of every request.
 // query_tokens: of the largest step, which is the longest prompt; requests: that decode together.
 WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,

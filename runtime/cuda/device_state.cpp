@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/base/check.hpp"
+#include "core/machine/tiles.hpp"
 #include "runtime/cuda/logic/split.hpp"
 #include "runtime/cuda/mapped_flag.hpp"
 #include "runtime/kernels/rope.hpp"
@@ -66,10 +67,12 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
 
 void DeviceState::take_activations(const ModelShape& shape) {
   hidden = device_.array<float>(most_tokens * shape.hidden);
-  normed = device_.array<float>(most_tokens * shape.hidden);
+  const Tokens most_at_once =
+      std::max(std::min<Tokens>(kTileTokens, most_tokens), static_cast<Tokens>(slots_));
+  normed = device_.array<float>(most_at_once * shape.hidden);
   qkv = device_.array<float>(most_tokens * qkv_width);
   attended = device_.array<float>(most_tokens * shape.q_width());
-  gate_up = device_.array<float>(most_tokens * 2 * shape.ffn);
+  gate_up = device_.array<float>(most_at_once * 2 * shape.ffn);
   const std::vector<double> turns =
       kernels::rope_frequencies(shape.head_dim, shape.rope_theta, shape.blocks.rope_scaling);
   frequencies = device_.array<double>(shape.head_dim / 2);

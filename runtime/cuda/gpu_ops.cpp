@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "core/machine/tiles.hpp"
 #include "runtime/cuda/kernels/activate.cuh"
 #include "runtime/cuda/kernels/argmax.cuh"
 #include "runtime/cuda/kernels/attend.cuh"
@@ -126,8 +127,9 @@ void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
         tokens, stream);
 }
 
-void GpuOps::norm(const float* weight, Tokens tokens, cudaStream_t stream) const {
-  cuda::norm({state_.hidden, weight, nullptr, state_.normed, shape_.hidden,
+// Of a tile of query tokens.
+void GpuOps::norm(const float* weight, Tokens first, Tokens tokens, cudaStream_t stream) const {
+  cuda::norm({state_.hidden + first * shape_.hidden, weight, nullptr, state_.normed, shape_.hidden,
               static_cast<float>(shape_.norm_eps), nullptr},
              tokens, stream);
 }
@@ -142,10 +144,12 @@ void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream
 
 void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
-  norm(layer.attention_norm.weight, tokens, stream);
-  multiply({layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
-            state_.qkv, state_.qkv_width, nullptr},
-           tokens, stream);
+  for_each_tile(tokens, [&](Tokens first, Tokens count) {
+    norm(layer.attention_norm.weight, first, count, stream);
+    multiply({layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed,
+              shape_.hidden, state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr},
+             count, stream);
+  });
   rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
               heads_, kv_type_, state_.qkv, state_.cosine, state_.sine},
              tokens, stream);
@@ -153,22 +157,28 @@ void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
 
 void GpuOps::project_out(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
-  multiply({layer.attention_out.matrix, shape_.hidden, static_cast<int>(shape_.q_width()), state_.attended,
-            shape_.q_width(), state_.hidden, shape_.hidden, state_.hidden},
-           tokens, stream);
+  for_each_tile(tokens, [&](Tokens first, Tokens count) {
+    float* hidden = state_.hidden + first * shape_.hidden;
+    multiply({layer.attention_out.matrix, shape_.hidden, static_cast<int>(shape_.q_width()),
+              state_.attended + first * shape_.q_width(), shape_.q_width(), hidden, shape_.hidden, hidden},
+             count, stream);
+  });
 }
 
 void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
   const std::int64_t both = 2LL * shape_.ffn;
-  norm(layer.ffn_norm.weight, tokens, stream);
-  multiply({layer.ffn_in.matrix, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden, state_.gate_up,
-            both, nullptr},
-           tokens, stream);
-  swiglu(state_.gate_up, shape_.ffn, tokens, stream);
-  multiply({layer.down.matrix, shape_.hidden, shape_.ffn, state_.gate_up, both, state_.hidden, shape_.hidden,
-            state_.hidden},
-           tokens, stream);
+  for_each_tile(tokens, [&](Tokens first, Tokens count) {
+    float* hidden = state_.hidden + first * shape_.hidden;
+    norm(layer.ffn_norm.weight, first, count, stream);
+    multiply({layer.ffn_in.matrix, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden,
+              state_.gate_up, both, nullptr},
+             count, stream);
+    swiglu(state_.gate_up, shape_.ffn, count, stream);
+    multiply(
+        {layer.down.matrix, shape_.hidden, shape_.ffn, state_.gate_up, both, hidden, shape_.hidden, hidden},
+        count, stream);
+  });
 }
 
 void GpuOps::lm_head(const Step& step, cudaStream_t stream) const {

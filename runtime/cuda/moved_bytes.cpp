@@ -1,6 +1,7 @@
 #include "runtime/cuda/moved_bytes.hpp"
 
 #include "core/base/check.hpp"
+#include "core/machine/tiles.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -25,12 +26,12 @@ void MovedBytes::count_weights(const Step& step, const Op& op, ByteCounter& byte
     case OpKind::embed:
       return bytes.access(device, tokens * shape_.embed_bytes());
     case OpKind::norm_qkv:
-      bytes.access(device, shape_.qkv_bytes());
+      bytes.access(device, tiles_of(tokens) * shape_.qkv_bytes());
       return bytes.access(device, 2 * tokens * shape_.kv_heads * head_row_);
     case OpKind::project_out:
-      return bytes.access(device, shape_.out_bytes());
+      return bytes.access(device, tiles_of(tokens) * shape_.out_bytes());
     case OpKind::ffn:
-      return bytes.access(device, shape_.ffn_bytes());
+      return bytes.access(device, tiles_of(tokens) * shape_.ffn_bytes());
     default:
       return bytes.access(device, shape_.head_bytes());
   }

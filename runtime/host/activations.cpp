@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/machine/tiles.hpp"
 #include "runtime/host/head_shares.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/gemm.hpp"
@@ -14,11 +15,12 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   qkv_width = model.qkv_width();
   auto size = [](std::int64_t a, std::int64_t b) { return static_cast<std::size_t>(a * b); };
   hidden.resize(size(most_tokens, model.hidden));
-  normed.resize(size(most_tokens, model.hidden));
+  const Tokens most_at_once = std::max<Tokens>(std::min(kTileTokens, most_tokens), most_rows);
+  normed.resize(size(most_at_once, model.hidden));
   qkv.resize(size(most_tokens, qkv_width));
   attended.resize(size(most_tokens, model.q_width()));
-  ffn_in.resize(size(most_tokens, model.ffn_in_width()));
-  product.resize(size(most_tokens, model.hidden));
+  ffn_in.resize(size(most_at_once, model.ffn_in_width()));
+  product.resize(size(most_at_once, model.hidden));
   cosine.resize(size(most_tokens, model.head_dim / 2));
   sine.resize(size(most_tokens, model.head_dim / 2));
   logits.resize(size(most_rows, model.vocab));

@@ -16,11 +16,11 @@ struct Activations {
               int threads);
 
   std::vector<float> hidden;                // [tokens][hidden], the residual stream
-  std::vector<float> normed;                // [tokens][hidden]
+  std::vector<float> normed;                // [tokens of a tile][hidden]
   std::vector<float> qkv;                   // [tokens][q_width + 2 kv_width]
   std::vector<float> attended;              // [tokens][q_width]
-  std::vector<float> ffn_in;                // [tokens][ffn_in_width]
-  std::vector<float> product;               // [tokens][hidden], of a projection before it joins the residual
+  std::vector<float> ffn_in;                // [tokens of a tile][ffn_in_width]
+  std::vector<float> product;               // [tokens of a tile][hidden], before it joins the residual
   std::vector<float> cosine, sine;          // [tokens][head_dim / 2], filled by the embedding op
   std::vector<float> logits;                // [rows][vocab]
   std::vector<std::vector<float>> scratch;  // by thread

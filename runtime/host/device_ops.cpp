@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/check.hpp"
+#include "core/machine/tiles.hpp"
 #include "runtime/host/op_runner.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/convert.hpp"
@@ -69,7 +70,7 @@ void OpRunner::add_position(const OpContext& context, Tokens query, Tokens posit
   HG_CHECK(row < shape_.position_rows(),
            "op " << context.op.id.value << ": position " << position << " of at most " << shape_.max_context);
   float* hidden = act_.hidden.data() + query * shape_.hidden;
-  float* scratch = act_.normed.data() + query * shape_.hidden;
+  float* scratch = act_.normed.data();
   kernels::embed_row(weights_.positions, row, shape_.hidden, scratch);
   kernels::add(hidden, scratch, hidden, shape_.hidden);
   context.bytes.access(plan_.device_tier, shape_.hidden * static_cast<Bytes>(sizeof(kernels::Half)));
@@ -84,11 +85,12 @@ void OpRunner::norm_row(const NormWeights& weights, const float* x, float* out) 
   }
 }
 
-void OpRunner::norm(const OpContext& context, const NormWeights& weights) {
-  const Tokens tokens = query_tokens(context.step);
+// Of a tile of query tokens.
+void OpRunner::norm(const OpContext& context, const NormWeights& weights, Tokens first, Tokens tokens) {
   context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
-      norm_row(weights, act_.hidden.data() + t * shape_.hidden, act_.normed.data() + t * shape_.hidden);
+      norm_row(weights, act_.hidden.data() + (first + t) * shape_.hidden,
+               act_.normed.data() + t * shape_.hidden);
     }
   });
 }
@@ -118,10 +120,11 @@ void OpRunner::project(const OpContext& context, const ProductWeights& weights, 
 
 void OpRunner::norm_qkv(const OpContext& context) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
-  const Tokens tokens = query_tokens(context.step);
-  norm(context, layer.attention_norm);
-  project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
-          act_.qkv.data(), act_.qkv_width);
+  for_each_tile(query_tokens(context.step), [&](Tokens first, Tokens tokens) {
+    norm(context, layer.attention_norm, first, tokens);
+    project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+            act_.qkv.data() + first * act_.qkv_width, act_.qkv_width);
+  });
   Tokens query = 0;
   for (const BatchRow& row : context.step.batch) {
     context.team.parallel(row.query_tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
@@ -327,27 +330,39 @@ void OpRunner::join_partials(const OpContext& context) {
                        (shape_.q_width() + shape_.query_heads) * static_cast<Bytes>(sizeof(float)));
 }
 
-void OpRunner::add_to_residual(const OpContext& context) {
-  context.team.parallel(query_tokens(context.step), 1, [&](int, std::int64_t begin, std::int64_t end) {
-    float* hidden = act_.hidden.data() + begin * shape_.hidden;
+void OpRunner::add_to_residual(const OpContext& context, Tokens first, Tokens tokens) {
+  context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    float* hidden = act_.hidden.data() + (first + begin) * shape_.hidden;
     kernels::add(hidden, act_.product.data() + begin * shape_.hidden, hidden, (end - begin) * shape_.hidden);
   });
 }
 
 void OpRunner::project_out(const OpContext& context) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
-  project(context, layer.attention_out, shape_.hidden, shape_.q_width(), act_.attended.data(),
-          shape_.q_width(), query_tokens(context.step), act_.product.data(), shape_.hidden);
-  add_to_residual(context);
+  for_each_tile(query_tokens(context.step), [&](Tokens first, Tokens tokens) {
+    project(context, layer.attention_out, shape_.hidden, shape_.q_width(),
+            act_.attended.data() + first * shape_.q_width(), shape_.q_width(), tokens, act_.product.data(),
+            shape_.hidden);
+    add_to_residual(context, first, tokens);
+  });
 }
 
 void OpRunner::ffn(const OpContext& context) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
-  const Tokens tokens = query_tokens(context.step);
   const std::int64_t width = shape_.ffn_in_width();
-  norm(context, layer.ffn_norm);
-  project(context, layer.ffn_in, width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
-          act_.ffn_in.data(), width);
+  for_each_tile(query_tokens(context.step), [&](Tokens first, Tokens tokens) {
+    norm(context, layer.ffn_norm, first, tokens);
+    project(context, layer.ffn_in, width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+            act_.ffn_in.data(), width);
+    activate(context, tokens);
+    project(context, layer.down, shape_.hidden, shape_.ffn, act_.ffn_in.data(), width, tokens,
+            act_.product.data(), shape_.hidden);
+    add_to_residual(context, first, tokens);
+  });
+}
+
+void OpRunner::activate(const OpContext& context, Tokens tokens) {
+  const std::int64_t width = shape_.ffn_in_width();
   context.team.parallel(tokens, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       float* in = act_.ffn_in.data() + t * width;
@@ -358,9 +373,6 @@ void OpRunner::ffn(const OpContext& context) {
       }
     }
   });
-  project(context, layer.down, shape_.hidden, shape_.ffn, act_.ffn_in.data(), width, tokens,
-          act_.product.data(), shape_.hidden);
-  add_to_residual(context);
 }
 
 void OpRunner::lm_head(const OpContext& context) {

@@ -60,8 +60,9 @@ class OpRunner {
   void add_position(const OpContext& context, Tokens query, Tokens position);
   void finish_heads(float* x, int heads, const float* norm, Tokens query) const;
   void norm_row(const NormWeights& weights, const float* x, float* out) const;
-  void norm(const OpContext& context, const NormWeights& weights);
-  void add_to_residual(const OpContext& context);
+  void norm(const OpContext& context, const NormWeights& weights, Tokens first, Tokens tokens);
+  void activate(const OpContext& context, Tokens tokens);
+  void add_to_residual(const OpContext& context, Tokens first, Tokens tokens);
   // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
   void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/machine/tiles.hpp"
 #include "tests/support/host_world.hpp"
 
 namespace hybridgen::testing {
@@ -74,6 +75,26 @@ TEST_F(HostPolicies, EndTokenMakesRoom_everyPresetTokensOfTheSingleRuns) {
     EXPECT_EQ(together.timeline.steps[3].decision.rows[0].slot,
               together.timeline.steps[0].decision.rows[0].slot);
   }
+}
+
+// What goes through the projections in tiles is what goes through them token by token.
+TEST_F(HostPolicies, Prefill_longerThanATile_logitsOfDecodingTheLastTokens) {
+  const int tokens = static_cast<int>(kTileTokens) + 30;
+  const std::vector<std::int32_t> text = prompt_of(tokens, 200, 17);
+  const auto last_logits = [&](int prompt) {
+    TokenFeed feed;
+    feed.prompts = {{text.begin(), text.begin() + prompt}};
+    feed.forced = {{text.begin() + prompt, text.end()}};
+    feed.forced[0].push_back(1);
+    const WorkloadShape workload{1, prompt, tokens - prompt + 1, false};
+    const HostRun run = run_on_host(machine_, model_, {"full-gpu", {}, {}, KvDtype::f32}, workload, feed);
+    return run.logits[0].at(tokens - 1);
+  };
+  const std::vector<float> whole = last_logits(tokens);
+  const std::vector<float> decoded = last_logits(static_cast<int>(kTileTokens) - 10);
+  float largest = 0;
+  for (std::size_t i = 0; i < whole.size(); ++i) largest = std::max(largest, std::abs(whole[i] - decoded[i]));
+  EXPECT_LT(largest, 1e-3F);
 }
 
 TEST_F(HostPolicies, Flexgen_anyLength_logitsEqualFullGpu) {
