@@ -45,6 +45,7 @@ struct MemoryPlan : SlotPlan {
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
   int staging_buffers = 0;
+  int exchange_group = 1;                 // query heads that share a packed V row: 1, or all of a KV head
   bool exchange_partials = false;         // partial outputs go up, in every slot
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
