@@ -170,7 +170,7 @@ Op ModelOps::pack_rows(const RequestDecision& row, int layer, Tokens first, cons
 Op ModelOps::send_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = request_op(OpKind::send_scores, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, kLogitBytes)});
+  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, row_logits_bytes())});
   return op;
 }
 
@@ -200,7 +200,7 @@ Op ModelOps::joint_attend(const RequestDecision& row, int layer, Tokens device_t
   op.traffic.accesses.push_back(
       {plan_.device_tier, Direction::read, Amount::fixed(device_tokens * row_bytes())});
   op.traffic.accesses.push_back(
-      {plan_.device_tier, Direction::read, scaled(rows.total, head_row_bytes() + kLogitBytes)});
+      {plan_.device_tier, Direction::read, scaled(rows.total, head_row_bytes() + row_logits_bytes())});
   return op;
 }
 

@@ -26,10 +26,11 @@ struct KvTarget {
   std::vector<OpId> wait_for;
 };
 
-// Host rows that go up for one request in one layer, summed over query heads: known, or an outcome.
+// Host V rows that go up for one request in one layer, summed over the heads that they are packed for (query
+// heads, or KV heads): known, or an outcome. As many logits go up, times the plan's exchange_group.
 struct SelectedRows {
   Amount total;
-  std::int64_t per_head = 0;  // exact or bound
+  std::int64_t per_head = 0;  // of one packed head: exact or bound
 };
 
 class ModelOps {
@@ -37,6 +38,7 @@ class ModelOps {
   ModelOps(const ModelShape& model, const MemoryPlan& plan) : model_(model), plan_(plan) {}
 
   const ModelShape& model() const { return model_; }
+  const MemoryPlan& plan() const { return plan_; }
 
   // Over all rows of the batch.
   Op embed(const Decision& decision) const;
@@ -80,6 +82,7 @@ class ModelOps {
  private:
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads
   Bytes head_row_bytes() const { return model_.head_dim * bytes_of(plan_.kv_dtype); }  // one head
+  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }        // of a packed row
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
 

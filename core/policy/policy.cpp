@@ -9,6 +9,7 @@
 #include "core/base/saturated.hpp"
 #include "core/policy/slots.hpp"
 #include "core/policy/working_memory.hpp"
+#include "core/residency/exchange.hpp"
 
 namespace hybridgen {
 namespace {
@@ -86,10 +87,14 @@ void Policy::plan_reservations() {
     reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
     reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});
   }
-  if (const std::int64_t rows = of_all(&SlotPlan::exchange_rows_per_head); rows > 0) {
-    const Bytes row_and_score = model_.head_dim * bytes_of(plan_.kv_dtype) + kLogitBytes;
+  if (plan_.exchange_rows_per_head > 0) {
+    std::int64_t rows = 0;
+    for (const SlotPlan& slot : plan_.slots)
+      rows = std::min(kMoreThanAnything, rows + most_packed_rows(plan_, slot));
+    const Bytes row_and_scores =
+        model_.head_dim * bytes_of(plan_.kv_dtype) + plan_.exchange_group * kLogitBytes;
     for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
-      reserve(tier, Purpose::exchange, {model_.query_heads, rows, row_and_score});
+      reserve(tier, Purpose::exchange, {packed_heads(model_, plan_), rows, row_and_scores});
     }
   }
   if (plan_.exchange_partials) {

@@ -12,12 +12,18 @@ namespace hybridgen {
 // Which host rows enter the softmax.
 class SelectPart {
  public:
+  // by_group: all query heads of a KV head get the union of their rows, which goes up once.
+  explicit SelectPart(bool by_group) : by_group_(by_group) {}
   virtual ~SelectPart() = default;
   virtual SelectRule rule() const = 0;
   // Rows per query head among host_tokens: exact for `all` and `top-k`, the bound for `threshold`. At
   // least 1. A ratio replaces the part's own, where it has one.
   virtual std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio = {}) const = 0;
   virtual std::int64_t alpha_milli() const { return 0; }
+  bool by_group() const { return by_group_; }
+
+ private:
+  bool by_group_;
 };
 
 }  // namespace hybridgen

@@ -56,6 +56,7 @@ struct MemoryPlan : SlotPlan {
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
   int staging_buffers = 0;
+  int exchange_group = 1;                 // query heads that share a packed V row: 1, or all of a KV head
   bool exchange_partials = false;         // partial outputs go up, in every slot
   Tokens page_tokens = 0;                 // of a page whose bounds are kept; 0: none are
   int whole_layers = 0;                   // the first layers, which read all K and keep nothing else of it

@@ -9,7 +9,7 @@
 namespace hybridgen {
 
 enum class OutcomeKind {
-  selected_rows,    // rows over a threshold, summed over the request's query heads in one layer
+  selected_rows,    // V rows that go up, summed over a request's query heads (or KV groups) in one layer
   end_of_sequence,  // 1 when the sampled token ends the request
 };
 const char* name_of(OutcomeKind kind);

@@ -77,14 +77,14 @@ void OpRunner::send_query(const OpContext& context) {
 
 void OpRunner::send_scores(const OpContext& context) {
   RequestBuffers& request = buffers(context);
-  const Bytes bytes = request.chosen() * static_cast<Bytes>(sizeof(float));
+  const Bytes bytes = request.scores_up() * static_cast<Bytes>(sizeof(float));
   std::memcpy(request.device_chosen_scores, request.chosen_scores, static_cast<std::size_t>(bytes));
   context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
 }
 
 void OpRunner::send_rows(const OpContext& context) {
   RequestBuffers& request = buffers(context);
-  const Bytes bytes = request.chosen() * head_row_;
+  const Bytes bytes = request.rows_up() * head_row_;
   std::memcpy(request.device_packed, request.packed, static_cast<std::size_t>(bytes));
   context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
 }

@@ -295,11 +295,13 @@ void OpRunner::joint_attend(const OpContext& context) {
   const int group = shape_.group();
   const std::int64_t stride = request.size().segment_tokens;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
-  std::int64_t before = 0;
+  std::int64_t scores = 0, packed = 0;
   for (std::size_t head = 0; head < act_.host_rows.size(); ++head) {
-    act_.host_rows[head] = {request.device_chosen_scores + before, request.device_packed + before * head_row_,
+    act_.host_rows[head] = {request.device_chosen_scores + scores, request.device_packed + packed * head_row_,
                             request.counts[head]};
-    before += request.counts[head];
+    scores += request.counts[head];
+    const bool last_of_rows = (head + 1) % static_cast<std::size_t>(plan_.exchange_group) == 0;
+    if (last_of_rows) packed += request.counts[head];
   }
   share_heads(
       context, act_.attended.data() + place.first_query * shape_.q_width(), act_.lse.data(),
@@ -316,7 +318,7 @@ void OpRunner::joint_attend(const OpContext& context) {
                               out, lse);
       });
   context.bytes.access(plan_.device_tier, walked * head_row_);
-  context.bytes.access(plan_.device_tier, before * (head_row_ + static_cast<Bytes>(sizeof(float))));
+  context.bytes.access(plan_.device_tier, packed * head_row_ + scores * static_cast<Bytes>(sizeof(float)));
 }
 
 // The device's own output becomes the attention over all tokens where it lies.

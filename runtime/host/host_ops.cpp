@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/base/check.hpp"
+#include "core/residency/exchange.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/pack.hpp"
 #include "runtime/kernels/select.hpp"
@@ -87,10 +88,27 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
 }
 
 std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) const {
+  choose(context, request);
+  if (plan_.exchange_group > 1) {
+    unite_groups(context, request);
+  } else {
+    // Each head wrote at its bound; closing the gaps lets the transfer be one copy.
+    const std::int64_t stride = request.size().exchange_rows_per_head;
+    std::int64_t total = 0;
+    for (std::int64_t head = 0; head < shape_.query_heads; ++head) {
+      const std::int64_t count = request.counts[static_cast<std::size_t>(head)];
+      std::copy_n(request.chosen_scores + head * stride, count, request.chosen_scores + total);
+      total += count;
+    }
+  }
+  return context.op.produces.valid() ? request.rows_up() : 0;
+}
+
+// Every query head's own rows.
+void HostOps::choose(const OpContext& context, RequestBuffers& request) const {
   const Work& work = context.op.work;
   const std::int64_t bound = std::min(work.rows_per_head, work.tokens);
   const std::int64_t stride = request.size().exchange_rows_per_head;
-  // Each head writes at its bound; closing the gaps afterwards lets the transfer be one copy.
   context.team.parallel(shape_.query_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
     std::uint32_t* scratch =
         request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
@@ -111,13 +129,35 @@ std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) 
       }
     }
   });
-  std::int64_t total = 0;
-  for (std::int64_t head = 0; head < shape_.query_heads; ++head) {
-    const std::int64_t count = request.counts[static_cast<std::size_t>(head)];
-    std::copy_n(request.chosen_scores + head * stride, count, request.chosen_scores + total);
-    total += count;
-  }
-  return context.op.produces.valid() ? total : 0;
+}
+
+// The rows that any head of a group chose enter the softmax of all its heads, with each head's own logits.
+void HostOps::unite_groups(const OpContext& context, RequestBuffers& request) const {
+  const std::int64_t group = plan_.exchange_group;
+  const std::int64_t stride = request.size().exchange_rows_per_head;
+  const std::int64_t groups = shape_.query_heads / group;
+  context.team.parallel(groups, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
+    std::uint32_t* scratch =
+        request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
+    for (std::int64_t head = begin * group; head < end * group; head += group) {
+      std::int64_t* counts = request.counts.data() + head;
+      const std::int64_t count =
+          kernels::unite_rows(request.rows + head * stride, stride, counts, static_cast<int>(group),
+                              context.op.work.tokens, scratch);
+      std::fill_n(counts, group, count);
+    }
+  });
+  std::vector<std::int64_t>& offsets = request.offsets;
+  std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);
+  context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t head = begin; head < end; ++head) {
+      const auto at = static_cast<std::size_t>(head);
+      const std::int32_t* rows = request.rows + head / group * group * stride;
+      const float* scores = request.host_scores + head * request.size().host_tokens;
+      float* chosen = request.chosen_scores + offsets[at];
+      for (std::int64_t i = 0; i < request.counts[at]; ++i) chosen[i] = scores[rows[i]];
+    }
+  });
 }
 
 void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const {
@@ -125,19 +165,23 @@ void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const
   const std::int64_t stride = request.size().exchange_rows_per_head;
   const RowStore& values = request.host_v(context.op.layer);
   const Tokens first = context.op.work.first_token;  // the chosen rows count from here
+  const std::int64_t heads = packed_heads(shape_, plan_);
   std::vector<std::int64_t>& offsets = request.offsets;
-  std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);
-  context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
-      const auto index = static_cast<std::size_t>(head);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(heads); ++i) {
+    offsets[i + 1] = offsets[i] + request.counts[i * static_cast<std::size_t>(plan_.exchange_group)];
+  }
+  context.team.parallel(heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t packed = begin; packed < end; ++packed) {
+      const auto index = static_cast<std::size_t>(packed);
+      const std::int64_t head = packed * plan_.exchange_group;
       const kernels::RowSpan span{values.head(static_cast<int>(head) / group, head_row_) + first * head_row_,
                                   values.slots - first};
       kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, request.rows + head * stride,
-                         request.counts[index], request.packed + offsets[index] * head_row_);
+                         offsets[index + 1] - offsets[index], request.packed + offsets[index] * head_row_);
     }
   });
-  context.bytes.access(plan_.host_v_tier, offsets.back() * head_row_);
-  context.bytes.access(plan_.host_k_tier, offsets.back() * head_row_);
+  context.bytes.access(plan_.host_v_tier, offsets[static_cast<std::size_t>(heads)] * head_row_);
+  context.bytes.access(plan_.host_k_tier, offsets[static_cast<std::size_t>(heads)] * head_row_);
 }
 
 // Each thread walks its share of the tokens grain by grain and joins the grains' partials; the threads'

@@ -26,6 +26,8 @@ class HostOps {
  private:
   void host_logits(const OpContext& context, RequestBuffers& request) const;
   std::int64_t select(const OpContext& context, RequestBuffers& request) const;
+  void choose(const OpContext& context, RequestBuffers& request) const;
+  void unite_groups(const OpContext& context, RequestBuffers& request) const;
   void pack_rows(const OpContext& context, RequestBuffers& request) const;
   void host_attend(const OpContext& context, RequestBuffers& request) const;
 

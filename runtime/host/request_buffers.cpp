@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/base/check.hpp"
+#include "core/residency/exchange.hpp"
 
 namespace hybridgen {
 namespace {
@@ -25,7 +26,7 @@ std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots) {
 
 RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
                                std::vector<TierMemory>& memory)
-    : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers) {
+    : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers), group_(plan.exchange_group) {
   const Bytes row = model.kv_row_bytes(bytes_of(plan.kv_dtype));
   auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots) {
     for (int i = 0; i < count && slots > 0; ++i) {
@@ -67,14 +68,15 @@ void RequestBuffers::take_pages(const ModelShape& model, const MemoryPlan& plan,
 
 void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
                                         TierMemory& device) {
-  const std::int64_t most_rows = model.query_heads * size_.exchange_rows_per_head;
+  const std::int64_t most_rows = packed_heads(model, plan) * most_packed_rows(plan, size_);
+  const std::int64_t most_scores = most_rows * plan.exchange_group;
   const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
-  rows = host.array<std::int32_t>(most_rows);
-  chosen_scores = host.array<float>(most_rows);
+  rows = host.array<std::int32_t>(model.query_heads * size_.exchange_rows_per_head);
+  chosen_scores = host.array<float>(most_scores);
   packed = host.allocate(packed_bytes);
   device_scores = device.array<float>(model.query_heads * size_.segment_tokens);
-  device_chosen_scores = device.array<float>(most_rows);
+  device_chosen_scores = device.array<float>(most_scores);
   device_packed = device.allocate(packed_bytes);
 }
 
@@ -90,7 +92,7 @@ const RowStore& RequestBuffers::device_v(KvPlace place, int layer, int buffer) c
                                    : staging_v_.at(static_cast<std::size_t>(buffer));
 }
 
-std::int64_t RequestBuffers::chosen() const {
+std::int64_t RequestBuffers::scores_up() const {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 

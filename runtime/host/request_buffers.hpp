@@ -58,9 +58,9 @@ class RequestBuffers {
   float* query = nullptr;              // [query_heads][head_dim], as sent down
   float* host_scores = nullptr;        // [query_heads][host_tokens]
   std::int32_t* rows = nullptr;        // [query_heads][rows_per_head], chosen row indices
-  float* chosen_scores = nullptr;      // behind each other, head after head
-  std::byte* packed = nullptr;         // V rows in the order of chosen_scores
-  std::vector<std::int64_t> counts;    // by query head: how many were chosen
+  float* chosen_scores = nullptr;      // behind each other, query head after query head
+  std::byte* packed = nullptr;         // V rows behind each other, packed head after packed head
+  std::vector<std::int64_t> counts;    // by query head: host rows that enter its softmax
   std::vector<std::int64_t> offsets;   // [query_heads + 1]: where a head's rows start in `packed`
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
   Partial host_partial;
@@ -81,7 +81,10 @@ class RequestBuffers {
   std::int32_t* chosen_pages = nullptr;  // [query_heads][pages], ascending
   float* chosen_bounds = nullptr;        // [query_heads][pages], of the chosen ones
 
-  std::int64_t chosen() const;  // sum of counts
+  // A group shares its packed rows: they begin where its first head's indices do, and all its heads have the
+  // same count.
+  std::int64_t scores_up() const;  // sum of counts
+  std::int64_t rows_up() const { return scores_up() / group_; }
 
  private:
   void take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
@@ -91,6 +94,7 @@ class RequestBuffers {
 
   SlotPlan size_;
   int whole_layers_ = 0;
+  int group_;                                    // query heads that share a packed row
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer
   std::vector<RowStore> host_k_, host_v_;        // by layer

@@ -89,6 +89,15 @@ static std::int64_t logits_of_many(const float* q, int group, int head_dim, cons
 
 namespace {
 
+// The first head after `first` that has other host rows.
+int same_rows(const HostRows* host, int first, int group) {
+  int next = first + 1;
+  while (next < group && host[next].v == host[first].v && host[next].count == host[first].count &&
+         host[next].scores == host[next - 1].scores + host[first].count)
+    ++next;
+  return next;
+}
+
 void check_shape(int group, int head_dim) {
   HG_CHECK(group >= 1 && head_dim > 0 && head_dim % 16 == 0,
            "attention kernels need a head_dim that is a multiple of 16, not "
@@ -200,7 +209,10 @@ void joint_attend(KvType type, int group, int head_dim, const RowSpan* v_spans, 
     scale(device, rows, 1.0f / sum);
     scale(host[g].scores, host[g].count, 1.0f / sum);
     if (lse) lse[g] = top + std::log(sum);
-    weighted_v(type, host[g].scores, host[g].count, 1, head_dim, host[g].v, host[g].count,
+  }
+  for (int g = 0, next = 0; g < group; g = next) {
+    next = same_rows(host, g, group);
+    weighted_v(type, host[g].scores, host[g].count, next - g, head_dim, host[g].v, host[g].count,
                out + g * head_dim);
   }
   std::int64_t begin = 0;

@@ -50,7 +50,8 @@ struct HostRows {
 
 // Logit-parallel attention: ONE softmax per head over the device logits (from `logits`, rows of all V spans
 // in order, overwritten) and the host's, then the weighted sum of both sets of V rows. host[g] belongs to
-// query head g; all counts may be 0 as long as a head has one row somewhere. lse may be null.
+// query head g; all counts may be 0 as long as a head has one row somewhere. lse may be null. Heads whose
+// host rows are the same V and whose scores lie behind each other are summed together: each row is read once.
 void joint_attend(KvType type, int group, int head_dim, const RowSpan* v_spans, int span_count,
                   float* device_scores, std::int64_t stride, const HostRows* host, float* out, float* lse);
 

@@ -158,4 +158,21 @@ std::int64_t select_threshold(const float* scores, std::int64_t n, float alpha, 
   return emit_best(candidates(scores, n, least, scratch), bound, indices, chosen);
 }
 
+std::int64_t unite_rows(std::int32_t* rows, std::int64_t stride, const std::int64_t* counts, int lists,
+                        std::int64_t n, std::uint32_t* scratch) {
+  const std::int64_t words = (n + 31) / 32;  // one bit per row; fewer than select_scratch(n)
+  std::fill_n(scratch, words, 0U);
+  for (int list = 0; list < lists; ++list) {
+    const std::int32_t* indices = rows + list * stride;
+    for (std::int64_t i = 0; i < counts[list]; ++i) scratch[indices[i] / 32] |= 1U << (indices[i] % 32);
+  }
+  std::int64_t written = 0;
+  for (std::int64_t word = 0; word < words; ++word) {
+    for (std::uint32_t bits = scratch[word]; bits != 0; bits &= bits - 1) {
+      rows[written++] = static_cast<std::int32_t>(word * 32 + std::countr_zero(bits));
+    }
+  }
+  return written;
+}
+
 }  // namespace hybridgen::kernels

@@ -23,4 +23,10 @@ std::int64_t select_top_k(const float* scores, std::int64_t n, std::int64_t k, s
 std::int64_t select_threshold(const float* scores, std::int64_t n, float alpha, std::int64_t bound,
                               std::uint32_t* scratch, std::int32_t* indices, float* chosen);
 
+// The union of `lists` ascending lists of row indices below n: list i has counts[i] indices from
+// rows + i * stride on. Written ascending from rows on, over the lists. scratch as for a selection over n.
+// Returns how many were written.
+std::int64_t unite_rows(std::int32_t* rows, std::int64_t stride, const std::int64_t* counts, int lists,
+                        std::int64_t n, std::uint32_t* scratch);
+
 }  // namespace hybridgen::kernels

@@ -97,6 +97,11 @@ std::vector<Case> cases() {
     for (const auto& parts : ablations_of(preset)) add(preset.name, parts);
   }
   add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}});
+  for (const char* select : {"top-k", "threshold", "all"}) {
+    add("hybridgen", {{"select", select}, {"placement", "semantic"}});
+    choices.back().first += "_by_kv_group";
+    choices.back().second.params["select_by"] = 1;
+  }
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

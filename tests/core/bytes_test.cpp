@@ -19,10 +19,11 @@ namespace {
 
 class BytesOfAStep : public testing::TestWithParam<KvDtype> {
  protected:
-  Step build(const std::string& name, const RequestDecision& row, const std::string& placement = "unified") {
+  Step build(const std::string& name, const RequestDecision& row, const std::string& placement = "unified",
+             const std::map<std::string, std::int64_t>& values = {}) {
     Composition composition = test::composition_of(name);
     if (!composition.placement.empty()) composition.placement = placement;
-    const PartContext context{tiny_.machine, model_, GetParam(), test::params_for(composition, {})};
+    const PartContext context{tiny_.machine, model_, GetParam(), test::params_for(composition, values)};
     const Policy policy(composition, context, {1, 10, 8});
     return policy.build({StepId(0), {row}});
   }
@@ -137,6 +138,34 @@ TEST_P(BytesOfAStep, threshold_moves_what_the_outcome_says) {
   const auto bytes = channels(step, counts);
   EXPECT_EQ(at(bytes, tiny_.pcie_up), rows * (4 + h));
   EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + 2 * r + n * r) + rows * (2 * h + 4 + h));
+}
+
+// A group's union of rows goes up once, with the logits of both heads; how many rows is an outcome.
+TEST_P(BytesOfAStep, rows_by_kv_group_go_up_once_with_the_logits_of_all_heads) {
+  const Bytes d = 4, n = 7, k = 3;
+  const Step step =
+      build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}, "unified", {{"select_by", 1}});
+  ASSERT_EQ(step.outcomes.size(), 3u);
+  for (const Outcome& outcome : step.outcomes) {
+    EXPECT_EQ(outcome.least, 2 * k) << "both heads of each of two groups choose the same";
+    EXPECT_EQ(outcome.bound, 2 * 2 * k) << "or never the same";
+  }
+  const std::vector<std::int64_t> counts = {6, 9, 12};  // rows of both groups, by layer
+  const Bytes rows = 6 + 9 + 12;
+  const auto bytes = channels(step, counts);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), rows * (2 * 4 + h));
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + 2 * r + n * r) + rows * (2 * h + 2 * 4 + h));
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel),
+            weights_and_new_rows(1) + L * (4 * Q + 2 * r + 2 * d * r) + 2 * rows * (2 * 4 + h));
+}
+
+TEST_P(BytesOfAStep, rows_by_kv_group_never_exceed_what_is_scanned) {
+  const Step step =
+      build("hybridgen", {RequestId(0), 10, 1, 4, 7, 1, 5, SlotId(0), 7}, "unified", {{"select_by", 1}});
+  for (const Outcome& outcome : step.outcomes) EXPECT_EQ(outcome.bound, 2 * 7);
+  const Step over = build("hybridgen+threshold", {RequestId(0), 10, 1, 4, 7, 1, 5, SlotId(0), 7}, "unified",
+                          {{"select_by", 1}});
+  for (const Outcome& outcome : over.outcomes) EXPECT_EQ(outcome.least, 2);
 }
 
 TEST_P(BytesOfAStep, flops_of_attention_are_causal) {

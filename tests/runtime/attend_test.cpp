@@ -307,6 +307,36 @@ TEST_P(Attend, JointAttend_hostRowsPerHead_matchesFp64) {
   }
 }
 
+// Heads that share their packed rows, each with its own scores, against the same rows copied for each head.
+TEST_P(Attend, JointAttend_rowsSharedByTheGroup_equalsRowsOfItsOwnPerHead) {
+  for (const Case& c : grid()) {
+    SCOPED_TRACE(text(c));
+    constexpr std::int64_t kShared = 37;
+    const Rows v = make_rows(c.type, random_floats(c.rows * c.head_dim));
+    const RowSpan span{v.data(), c.rows};
+    const std::vector<float> device = random_floats(c.group * c.rows, 5.0f);
+    const std::vector<float> scores = random_floats(c.group * kShared, 5.0f);
+    const Rows shared = make_rows(c.type, random_floats(kShared * c.head_dim));
+    const auto run = [&](bool copied, float* out, float* lse) {
+      std::vector<float> own_device = device, own_scores = scores;
+      const std::vector<Rows> copies(static_cast<std::size_t>(c.group), shared);
+      std::vector<HostRows> host;
+      for (std::size_t g = 0; g < copies.size(); ++g) {
+        host.push_back({own_scores.data() + static_cast<std::int64_t>(g) * kShared,
+                        copied ? copies[g].data() : shared.data(), kShared});
+      }
+      joint_attend(c.type, c.group, c.head_dim, &span, 1, own_device.data(), c.rows, host.data(), out, lse);
+    };
+    Guarded<float> together(c.group * c.head_dim), apart(c.group * c.head_dim), lse(c.group),
+        lse_apart(c.group);
+    run(false, together.data(), lse.data());
+    run(true, apart.data(), lse_apart.data());
+    for (int i = 0; i < c.group * c.head_dim; ++i) ASSERT_NEAR(together[i], apart[i], 5e-6) << i;
+    for (int g = 0; g < c.group; ++g) EXPECT_EQ(lse[g], lse_apart[g]);
+    EXPECT_TRUE(together.intact() && lse.intact());
+  }
+}
+
 TEST_P(Attend, Prefill_laterChunkInTwoSpans_matchesFp64Causal) {
   for (const KvType type : {KvType::f16, KvType::f32}) {
     for (const int head_dim : {64, 128}) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "tests/runtime/kernel_fixture.hpp"
 
@@ -158,6 +159,34 @@ TEST_P(Select, InfiniteScores_areOrdinaryValues) {
   scores[77] = kInfinity;
   expect_top_k(scores, 10);
   expect_top_k(std::vector<float>(100, -kInfinity), 7);
+}
+
+// Lists of any lengths, at the edges of a 32-bit word, the lists as far apart as a caller may put them.
+TEST(UniteRows, AnyLists_areTheirSetInOrder) {
+  std::mt19937 random(3);
+  for (const std::int64_t n : {1, 31, 32, 33, 64, 500}) {
+    for (const int lists : {1, 2, 5}) {
+      const std::int64_t stride = n + 3;
+      Guarded<std::int32_t> rows(lists * stride);
+      Guarded<std::uint32_t> scratch(select_scratch(n));
+      std::vector<std::int64_t> counts;
+      std::set<std::int32_t> expected;
+      for (int list = 0; list < lists; ++list) {
+        std::int64_t count = 0;
+        for (std::int32_t i = 0; i < n; ++i) {
+          if (random() % 3 != 0 && i != n - 1) continue;
+          rows.data()[list * stride + count++] = i;
+          expected.insert(i);
+        }
+        counts.push_back(count);
+      }
+      const std::int64_t count = unite_rows(rows.data(), stride, counts.data(), lists, n, scratch.data());
+      EXPECT_EQ(std::vector<std::int32_t>(rows.data(), rows.data() + count),
+                std::vector<std::int32_t>(expected.begin(), expected.end()))
+          << n << " rows, " << lists << " lists";
+      EXPECT_TRUE(rows.intact() && scratch.intact());
+    }
+  }
 }
 
 TEST_P(Select, NothingAskedOrGiven_writesNothing) {

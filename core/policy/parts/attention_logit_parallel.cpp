@@ -6,6 +6,7 @@
 #include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
 #include "core/policy/segmented_attention.hpp"
+#include "core/residency/exchange.hpp"
 
 namespace hybridgen {
 namespace {
@@ -22,21 +23,26 @@ class LogitParallelStep final : public SegmentedStep {
     const RequestDecision& row = decision_.rows[index];
     const Tokens first = row.host_tokens - row.scan_tokens;
     const OpId scores = builder_.add(ops_.host_logits(row, layer, first, row.scan_tokens), ready);
-    SelectedRows& rows = selected_[index];
-    rows.per_head = row.rows_per_head;
-    const std::int64_t heads = ops_.model().query_heads;
-    if (select_.rule() == SelectRule::threshold) {
-      const OutcomeId count =
-          builder_.declare(OutcomeKind::selected_rows, row.request, layer, heads, heads * row.rows_per_head);
-      rows.total = Amount::per(count, 1);
-    } else {
-      rows.total = Amount::fixed(heads * row.rows_per_head);
-    }
+    const SelectedRows& rows = selected_[index] = rows_to_select(row, layer);
     const OpId selected = builder_.add(
         ops_.select(row, layer, row.scan_tokens, select_.rule(), select_.alpha_milli()), {scores});
     const OpId scores_up = builder_.add(ops_.send_scores(row, layer, rows), {selected});
     const OpId packed = builder_.add(ops_.pack_rows(row, layer, first, rows), {selected});
     return {scores_up, builder_.add(ops_.send_rows(row, layer, rows), {packed})};
+  }
+
+  // Rows that go up, declared as an outcome of the next op where only the selection will know: how many lie
+  // over a threshold, or how many the choices of a group's heads have in common.
+  SelectedRows rows_to_select(const RequestDecision& row, int layer) {
+    const MemoryPlan& plan = ops_.plan();
+    const std::int64_t heads = packed_heads(ops_.model(), plan);
+    const std::int64_t most = packed_rows(plan, row.rows_per_head, row.scan_tokens);
+    const bool in_common = plan.exchange_group > 1 && select_.rule() != SelectRule::all;
+    if (select_.rule() != SelectRule::threshold && !in_common) return {Amount::fixed(heads * most), most};
+    const std::int64_t least = select_.rule() == SelectRule::threshold ? 1 : row.rows_per_head;
+    const OutcomeId count =
+        builder_.declare(OutcomeKind::selected_rows, row.request, layer, heads * least, heads * most);
+    return {Amount::per(count, 1), most};
   }
 
   Op device_side(const RequestDecision& row, int layer) override {
@@ -54,10 +60,12 @@ class LogitParallelStep final : public SegmentedStep {
 
 class LogitParallelAttention final : public SegmentedAttention {
  public:
-  using SegmentedAttention::SegmentedAttention;
+  LogitParallelAttention(const ModelShape& model, AttentionNeeds needs)
+      : SegmentedAttention(std::move(needs)), group_(needs_.select->by_group() ? model.group() : 1) {}
 
   void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
     SegmentedAttention::plan_memory(largest, plan);
+    plan.exchange_group = group_;
     plan.exchange_rows_per_head =
         plan.host_tokens > 0 ? needs_.select->rows_per_head(plan.host_tokens, needs_.split->most_ratio()) : 0;
   }
@@ -77,6 +85,9 @@ class LogitParallelAttention final : public SegmentedAttention {
                                       StepBuilder& builder) const override {
     return std::make_unique<LogitParallelStep>(decision, *needs_.select, ops, builder);
   }
+
+ private:
+  int group_;  // query heads whose rows go up together
 };
 
 }  // namespace
@@ -86,13 +97,13 @@ PartEntry attention_logit_parallel() {
       "logit-parallel",
       "host logits over the older tokens, selected V rows up, one softmax with the device's own (HybridGen)",
       {},
-      MakeAttention([](const PartContext&, AttentionNeeds needs) -> std::unique_ptr<AttentionPart> {
+      MakeAttention([](const PartContext& context, AttentionNeeds needs) -> std::unique_ptr<AttentionPart> {
         if (needs.select->rule() == SelectRule::page_bound) {
           throw BadInput(
               "select page-bound chooses pages on the device, and attention logit-parallel sends up single "
               "rows; use attention: pages, or another select");
         }
-        return std::make_unique<LogitParallelAttention>(std::move(needs));
+        return std::make_unique<LogitParallelAttention>(context.model, std::move(needs));
       })};
 }
 

@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "core/policy/registry.hpp"
+#include "core/policy/select_params.hpp"
 
 namespace hybridgen {
 namespace {
 
 class TopK final : public SelectPart {
  public:
-  explicit TopK(Ppm ratio) : ratio_(ratio) {}
+  TopK(bool by_group, Ppm ratio) : SelectPart(by_group), ratio_(ratio) {}
   SelectRule rule() const override { return SelectRule::top_k; }
   std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio) const override {
     return std::max<std::int64_t>(1, ratio.value_or(ratio_) * host_tokens / kPpmOne);
@@ -24,9 +25,10 @@ class TopK final : public SelectPart {
 PartEntry select_top_k() {
   return {"top-k",
           "the k host rows with the largest logits, per query head",
-          {{"topk_ratio", "share of the host tokens that is selected", ParamKind::ratio, 0, kPpmOne, {}}},
+          {{"topk_ratio", "share of the host tokens that is selected", ParamKind::ratio, 0, kPpmOne, {}},
+           select_by_param()},
           MakeSelect([](const PartContext& context) -> std::unique_ptr<SelectPart> {
-            return std::make_unique<TopK>(context.params.get("topk_ratio"));
+            return std::make_unique<TopK>(selects_by_group(context), context.params.get("topk_ratio"));
           })};
 }
 
