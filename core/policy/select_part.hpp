@@ -13,7 +13,7 @@ namespace hybridgen {
 class SelectPart {
  public:
   // by_group: all query heads of a KV head get the union of their rows, which goes up once.
-  explicit SelectPart(bool by_group) : by_group_(by_group) {}
+  explicit SelectPart(bool by_group = false) : by_group_(by_group) {}
   virtual ~SelectPart() = default;
   virtual SelectRule rule() const = 0;
   // Rows per query head among host_tokens: exact for `all` and `top-k`, the bound for `threshold`. At
