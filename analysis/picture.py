@@ -8,7 +8,8 @@ SIMULATED = "#E69F00"
 GROUPS = (
     ("projections and FFN", "#999999", ("embed", "norm_qkv", "project_out", "ffn", "lm_head", "sample")),
     ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv",
-                                            "device_partial", "join_partials")),
+                                            "device_partial", "join_partials", "score_prompt", "keep_rows",
+                                            "evict_row", "attend_kept")),
     ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend")),
     ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial")),
     ("copies to the host", "#CC79A7", ("offload_kv", "send_query")),

@@ -38,8 +38,8 @@ const std::vector<Plain>& plain_cases() {
 }  // namespace
 
 Params bench_params(const Composition& composition, const std::map<std::string, std::int64_t>& values) {
-  static const std::map<std::string, std::int64_t> kOurs = {{"device_kv_tokens", 1024},
-                                                            {"topk_ratio", 50'000}};
+  static const std::map<std::string, std::int64_t> kOurs = {
+      {"device_kv_tokens", 1024}, {"budget_tokens", 1024}, {"topk_ratio", 50'000}};
   Params params;
   for (const ParamSpec& spec : params_of(composition)) {
     const auto given = values.find(spec.name);

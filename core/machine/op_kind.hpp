@@ -30,8 +30,12 @@ enum class OpKind {
   send_partial,    // copy: the host's partial output and log-sum-exp up
   device_partial,  // the same attention over the device segment
   join_partials,   // one attention of the device's partial and the host's
+  score_prompt,    // attention mass of a prompt's queries on each of its tokens, per KV head
+  keep_rows,       // the prompt's rows that stay: staging buffer to device segment, chosen per KV head
+  evict_row,       // the slot of the segment that the new token takes: a free one, or that of a row which goes
+  attend_kept,     // decode: attention on the device over the kept rows; adds to their mass where a rule needs it
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::join_partials) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_kept) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

@@ -46,6 +46,7 @@ struct MemoryPlan : SlotPlan {
   TierId host_v_tier;
   int staging_buffers = 0;
   bool exchange_partials = false;         // partial outputs go up, in every slot
+  bool kept_rows = false;                 // segments hold chosen tokens, each with its position and its mass
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
 

@@ -88,6 +88,10 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::send_partial:
     case OpKind::device_partial:
     case OpKind::join_partials:
+    case OpKind::score_prompt:
+    case OpKind::keep_rows:
+    case OpKind::evict_row:
+    case OpKind::attend_kept:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

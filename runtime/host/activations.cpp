@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "runtime/kernels/attend.hpp"
+#include "runtime/kernels/attend_kept.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/prefill.hpp"
+#include "runtime/kernels/prompt_mass.hpp"
 
 namespace hybridgen {
 
@@ -25,7 +27,9 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   const std::int64_t most_kv = std::max(plan.segment_tokens, plan.staging_tokens);
   const std::int64_t floats =
       std::max({kernels::gemm_scratch(widest), kernels::prefill_scratch(model.group(), model.head_dim),
-                kernels::attend_scratch(model.group(), most_kv)});
+                kernels::attend_scratch(model.group(), most_kv),
+                kernels::prompt_mass_scratch(model.group(), model.head_dim),
+                kernels::attend_kept_scratch(model.group(), most_kv)});
   scratch.assign(static_cast<std::size_t>(threads), std::vector<float>(static_cast<std::size_t>(floats)));
 }
 

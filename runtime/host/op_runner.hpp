@@ -63,6 +63,14 @@ class OpRunner {
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
   int spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const;
 
+  // kept_ops.cpp
+  void score_prompt(const OpContext& context);
+  void keep_rows(const OpContext& context);
+  void evict_row(const OpContext& context);
+  void attend_kept(const OpContext& context);
+  const float* sink_query(const OpContext& context, const float* q, std::vector<float>& turned) const;
+  KeptRows& kept_rows(const OpContext& context);
+
   // copy_ops.cpp
   void load_kv(const OpContext& context);
   void offload_kv(const OpContext& context);

@@ -39,6 +39,11 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(host_k_, model.layers, plan.host_k_tier, size_.host_tokens);
   stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
+  if (plan.kept_rows) {
+    TierMemory& device = memory.at(plan.device_tier.index());
+    for (int i = 0; i < model.layers; ++i) kept.emplace_back(model.kv_heads, size_.segment_tokens, device);
+    prompt_mass = device.array<float>(model.kv_heads * size_.staging_tokens);
+  }
   counts.resize(static_cast<std::size_t>(model.query_heads));
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
@@ -67,14 +72,14 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
 
 const RowStore& RequestBuffers::device_k(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_k_.at(static_cast<std::size_t>(layer))
-                                   : staging_k_.at(static_cast<std::size_t>(buffer));
+  return place == KvPlace::staging ? staging_k_.at(static_cast<std::size_t>(buffer))
+                                   : segment_k_.at(static_cast<std::size_t>(layer));
 }
 
 const RowStore& RequestBuffers::device_v(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_v_.at(static_cast<std::size_t>(layer))
-                                   : staging_v_.at(static_cast<std::size_t>(buffer));
+  return place == KvPlace::staging ? staging_v_.at(static_cast<std::size_t>(buffer))
+                                   : segment_v_.at(static_cast<std::size_t>(layer));
 }
 
 std::int64_t RequestBuffers::chosen() const {

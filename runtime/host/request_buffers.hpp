@@ -10,6 +10,7 @@
 #include "core/machine/model_shape.hpp"
 #include "core/residency/memory_plan.hpp"
 #include "core/step/op.hpp"
+#include "runtime/host/kept_rows.hpp"
 #include "runtime/host/tier_memory.hpp"
 #include "runtime/kernels/kv_type.hpp"
 
@@ -71,6 +72,10 @@ class RequestBuffers {
   std::byte* device_packed = nullptr;
   Partial host_partial_up;        // as sent up
   std::vector<float> device_lse;  // [query_heads], of the device's own partial
+
+  // Of segments that hold chosen tokens.
+  std::vector<KeptRows> kept;    // by layer; empty: the segments are rings
+  float* prompt_mass = nullptr;  // [kv_heads][staging_tokens], of the layer at hand
 
   std::int64_t chosen() const;  // sum of counts
 

@@ -3,6 +3,7 @@
 // both.
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
 #include "core/policy/segmented_attention.hpp"
 
@@ -86,6 +87,11 @@ PartEntry attention_logit_parallel() {
       "host logits over the older tokens, selected V rows up, one softmax with the device's own (HybridGen)",
       {},
       MakeAttention([](const PartContext&, AttentionNeeds needs) -> std::unique_ptr<AttentionPart> {
+        if (needs.select->keep_rule()) {
+          throw BadInput(
+              "attention logit-parallel selects among host rows, and this select part says what the device "
+              "keeps; use select: top-k, or attention: budget");
+        }
         return std::make_unique<LogitParallelAttention>(std::move(needs));
       })};
 }
