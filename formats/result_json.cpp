@@ -132,6 +132,9 @@ std::string decisions_jsonl(const Timeline& timeline) {
     for (const RequestDecision& row : step.decision.rows) {
       Json& fields = json["rows"].emplace_back(Json::object());
       for_each_field(row, [&fields](const char* name, std::int64_t value) { fields[name] = value; });
+      for_each_later_field(row, [&fields](const char* name, std::int64_t value) {
+        if (value != 0) fields[name] = value;
+      });
     }
     for (const SplitNote& note : step.decision.notes) {
       json["notes"].push_back({{"request", note.request.value},

@@ -82,6 +82,9 @@ Decision decision_from(const Json& json) {
   for (const Json& row : json.at("rows")) {
     RequestDecision request;
     for_each_field(request, [&row](const char* name, auto& field) { row.at(name).get_to(field); });
+    for_each_later_field(request, [&row](const char* name, auto& field) {
+      if (row.contains(name)) row.at(name).get_to(field);
+    });
     decision.rows.push_back(request);
   }
   return decision;

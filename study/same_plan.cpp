@@ -50,7 +50,8 @@ std::string row_difference(const std::string& step, const RequestDecision& real,
                                field("device_tokens", real.device_tokens, simulated.device_tokens),
                                field("host_tokens", real.host_tokens, simulated.host_tokens),
                                field("evict_tokens", real.evict_tokens, simulated.evict_tokens),
-                               field("rows_per_head", real.rows_per_head, simulated.rows_per_head)};
+                               field("rows_per_head", real.rows_per_head, simulated.rows_per_head),
+                               field("drop_tokens", real.drop_tokens, simulated.drop_tokens)};
   for (const std::string& difference : found) {
     if (!difference.empty()) return difference;
   }

@@ -1,5 +1,7 @@
 #include "core/driver/driver.hpp"
 
+#include <algorithm>
+
 #include "core/executor/check_step.hpp"
 #include "core/residency/fits.hpp"
 
@@ -93,21 +95,26 @@ Decision Driver::next_decision() {
   return (*forced_)[static_cast<std::size_t>(steps_)];
 }
 
-// Eviction first: the room it makes is the new token's.
+// Eviction first: the room it makes is the new token's. What is dropped are cached tokens of the device
+// first, then new ones, which never get room.
 void Driver::apply(const Decision& decision) {
   const MemoryPlan& plan = policy_.memory_plan();
   for (const RequestDecision& row : decision.rows) {
     RequestView& request = requests_.at(row.request.index());
-    const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens;
+    const Tokens released = std::min(row.drop_tokens, request.device_tokens);
+    const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens + released;
     const Tokens to_host = row.host_tokens - request.host_tokens - row.evict_tokens;
-    HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && to_device >= 0 &&
-                 to_host >= 0 && to_device + to_host == row.query_tokens,
+    HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && row.drop_tokens >= 0 &&
+                 to_device >= 0 && to_host >= 0 &&
+                 to_device + to_host + row.drop_tokens - released == row.query_tokens,
              "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
-                     << " new tokens, " << to_device << " to the device, " << to_host << " to the host");
+                     << " new tokens, " << to_device << " to the device, " << to_host << " to the host, "
+                     << row.drop_tokens << " dropped, " << released << " of them cached ones");
     take_slot(row);
     for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
       const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
       if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
+      if (released > 0) residency_.release(row.request, half, plan.device_tier, released);
       if (to_host > 0) residency_.append(row.request, half, host, to_host);
       if (to_device > 0) residency_.append(row.request, half, plan.device_tier, to_device);
     }

@@ -15,7 +15,7 @@ constexpr std::array<const char*, kOpKinds> kOpNames = {
     "keep_kv",      "send_query",    "host_logits",  "select",         "pack_rows",     "send_scores",
     "send_rows",    "device_logits", "joint_attend", "project_out",    "ffn",           "lm_head",
     "sample",       "host_attend",   "send_partial", "device_partial", "join_partials", "page_bounds",
-    "select_pages", "attend_pages"};
+    "select_pages", "attend_pages",  "score_prompt", "keep_rows",      "evict_row",     "attend_kept"};
 
 template <std::size_t N, class Kind>
 const char* pick(const std::array<const char*, N>& names, Kind kind) {

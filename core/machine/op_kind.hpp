@@ -33,8 +33,13 @@ enum class OpKind {
   page_bounds,     // per page of the step's new tokens: least and largest K of each channel
   select_pages,    // an upper bound of what each page can score; the pages with the largest, per query head
   attend_pages,    // gather: attention on the device over each query head's own pages
+  score_prompt,    // attention mass of a prompt's queries on each of its tokens, per KV head
+  keep_rows,       // the prompt's rows that stay: staging buffer to device segment, chosen per KV head
+  evict_row,    // the slot of the segment that the new token takes: a free one, or that of a row which goes
+  attend_kept,  // decode: attention on the device over the kept rows; adds to their mass where a rule needs
+                // it
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_pages) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_kept) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

@@ -21,6 +21,7 @@ struct RequestDecision {
   std::int64_t rows_per_head = 0;  // host rows per query head that enter the softmax, or their bound
   SlotId slot{0};                  // whose room the request has: taken at its prefill, kept until it ends
   Tokens scan_tokens = 0;          // newest host tokens whose logits the host computes, and selects among
+  Tokens drop_tokens = 0;          // leave the request for good in this step: cached ones, or of a prompt
 
   bool prefill() const { return query_tokens > 1 || first_position == 0; }
   friend bool operator==(const RequestDecision&, const RequestDecision&) = default;
@@ -41,6 +42,14 @@ void for_each_field(Row& row, const Visit& visit) {
   visit("rows_per_head", row.rows_per_head);
 }
 
+// Fields that decisions recorded by older programs lack: 0 there. Neither written nor hashed where they are
+// 0, so that what was recorded keeps its hash. Their order is their number in the hash: new ones go to the
+// end.
+template <class Row, class Visit>
+void for_each_later_field(Row& row, const Visit& visit) {
+  visit("drop_tokens", row.drop_tokens);
+}
+
 struct Decision {
   StepId step;
   std::vector<RequestDecision> rows;
@@ -57,6 +66,13 @@ inline void add_to(Hash64& hash, const Decision& decision) {
   hash.add(static_cast<std::int64_t>(decision.rows.size()));
   for (const RequestDecision& row : decision.rows) {
     for_each_field(row, [&hash](const char*, std::int64_t value) { hash.add(value); });
+    std::int64_t number = 0;
+    for_each_later_field(row, [&](const char*, std::int64_t value) {
+      --number;  // negative, as no field is that could follow
+      if (value == 0) return;
+      hash.add(number);
+      hash.add(value);
+    });
   }
 }
 

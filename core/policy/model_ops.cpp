@@ -277,4 +277,66 @@ Op ModelOps::attend_pages(const RequestDecision& row, int layer, std::int64_t ch
   return op;
 }
 
+void ModelOps::device_access(Op& op, Direction direction, Bytes bytes) const {
+  op.traffic.accesses.push_back({plan_.device_tier, direction, Amount::fixed(bytes)});
+}
+
+Op ModelOps::kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const {
+  Op op = request_op(kind, Role::device, row, layer);
+  op.work.kv = KvPlace::kept;
+  op.work.tokens = row.device_tokens;
+  op.work.rule = by.rule;
+  op.work.keep = by.keep;
+  return op;
+}
+
+Op ModelOps::score_prompt(const RequestDecision& row, int layer, int buffer, Tokens first_query) const {
+  Op op = request_op(OpKind::score_prompt, Role::device, row, layer);
+  const Tokens tokens = row.query_tokens;
+  op.work.kv = KvPlace::staging;
+  op.work.buffer = buffer;
+  op.work.first_token = first_query;
+  op.work.tokens = tokens;
+  // Twice q.K: the softmax's sums come before the weights.
+  op.traffic.flops = Amount::fixed(4 * model_.q_width() * causal_pairs(tokens - first_query, tokens));
+  device_access(op, Direction::read, tokens * row_bytes());
+  device_access(op, Direction::write, tokens * model_.kv_heads * kMassBytes);
+  return op;
+}
+
+Op ModelOps::keep_rows(const RequestDecision& row, int layer, int buffer, const KeptBy& by) const {
+  Op op = kept_op(OpKind::keep_rows, row, layer, by);
+  op.work.kv = KvPlace::staging;
+  op.work.buffer = buffer;
+  op.work.tokens = row.query_tokens;
+  op.work.rows_per_head = row.device_tokens;
+  const std::int64_t scored = by.scores() ? row.query_tokens * model_.kv_heads : 0;
+  const Bytes known_by = kPositionBytes + (by.scores() ? kMassBytes : 0);
+  op.traffic.items = Amount::fixed(scored);
+  device_access(op, Direction::read, scored * kMassBytes + 2 * row.device_tokens * row_bytes());
+  device_access(op, Direction::write, row.device_tokens * (2 * row_bytes() + model_.kv_heads * known_by));
+  return op;
+}
+
+Op ModelOps::evict_row(const RequestDecision& row, int layer, const KeptBy& by) const {
+  Op op = kept_op(OpKind::evict_row, row, layer, by);
+  op.work.evict = row.drop_tokens > 0;
+  const std::int64_t asked = op.work.evict ? row.device_tokens * model_.kv_heads : 0;
+  const Bytes known_by = kPositionBytes + (by.scores() ? kMassBytes : 0);
+  op.traffic.items = Amount::fixed(asked);
+  device_access(op, Direction::read, asked * known_by);
+  device_access(op, Direction::write, model_.kv_heads * known_by);
+  return op;
+}
+
+Op ModelOps::attend_kept(const RequestDecision& row, int layer, const KeptBy& by) const {
+  Op op = kept_op(OpKind::attend_kept, row, layer, by);
+  const Bytes mass =
+      by.rule == SelectRule::heavy_hitter ? row.device_tokens * model_.kv_heads * kMassBytes : 0;
+  op.traffic.flops = Amount::fixed(4 * model_.q_width() * row.device_tokens);
+  device_access(op, Direction::read, 2 * row.device_tokens * row_bytes() + mass);
+  device_access(op, Direction::write, mass);
+  return op;
+}
+
 }  // namespace hybridgen

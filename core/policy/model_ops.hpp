@@ -13,6 +13,8 @@ namespace hybridgen {
 
 inline constexpr Bytes kQueryBytes = 4;
 inline constexpr Bytes kLogitBytes = 4;
+inline constexpr Bytes kMassBytes = 4;      // of a row's attention mass, per KV head
+inline constexpr Bytes kPositionBytes = 4;  // of a kept row's position, per KV head
 
 // A partial attention of one query token: fp32 output and log-sum-exp of every query head.
 inline Bytes partial_bytes(const ModelShape& model) {
@@ -31,6 +33,14 @@ struct KvTarget {
 struct SelectedRows {
   Amount total;
   std::int64_t per_head = 0;  // of one packed head: exact or bound
+};
+
+// Which rows stay.
+struct KeptBy {
+  SelectRule rule = SelectRule::sink_window;
+  KeepRule keep;
+
+  bool scores() const { return rule != SelectRule::sink_window; }  // rows are known by a mass, too
 };
 
 class ModelOps {
@@ -78,6 +88,12 @@ class ModelOps {
   Op select_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
   // The chosen pages and the new token's own.
   Op attend_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
+  // Kept rows: what the prompt's queries from `first_query` on look at, the rows of the prompt that stay, the
+  // slot of the new token's row, and attention over all rows of the segment.
+  Op score_prompt(const RequestDecision& row, int layer, int buffer, Tokens first_query) const;
+  Op keep_rows(const RequestDecision& row, int layer, int buffer, const KeptBy& by) const;
+  Op evict_row(const RequestDecision& row, int layer, const KeptBy& by) const;
+  Op attend_kept(const RequestDecision& row, int layer, const KeptBy& by) const;
 
  private:
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads
@@ -85,6 +101,8 @@ class ModelOps {
   Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }        // of a packed row
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
+  Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;
+  void device_access(Op& op, Direction direction, Bytes bytes) const;
 
   const ModelShape& model_;
   const MemoryPlan& plan_;

@@ -14,7 +14,7 @@ namespace hybridgen {
 struct RequestView {
   RequestId id;
   Tokens prompt_tokens = 0;
-  Tokens cached_tokens = 0;  // positions whose K and V exist; 0 before prefill
+  Tokens cached_tokens = 0;  // tokens that went through the model, dropped ones too; 0 before prefill
   Tokens device_tokens = 0;  // of these in the device segment
   Tokens host_tokens = 0;    // of these in the host segment
   Tokens generated = 0;      // new tokens so far

@@ -14,6 +14,7 @@ struct PartContext {
   const ModelShape& model;
   KvDtype kv_dtype = KvDtype::f16;
   Params params;
+  Tokens most_new_tokens = 0;  // of any request of the run; the policy fills it in
 };
 
 }  // namespace hybridgen

@@ -24,8 +24,9 @@ const Make* maker(const char* slot, const std::string& name) {
 
 }  // namespace
 
-Policy::Policy(const Composition& composition, const PartContext& context, const WorkloadShape& workload)
+Policy::Policy(const Composition& composition, PartContext context, const WorkloadShape& workload)
     : machine_(context.machine), model_(context.model), composition_(composition), workload_(workload) {
+  context.most_new_tokens = workload.most_new_tokens();
   const auto device = machine_.tier_of(TierKind::hbm);
   if (!device) throw BadInput("platform " + machine_.name() + " has no hbm tier for weights and device KV");
   plan_.device_tier = *device;

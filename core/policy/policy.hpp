@@ -13,7 +13,7 @@ class Policy {
  public:
   // machine and model of the context must outlive the policy. Parameters are checked against params_of()
   // already.
-  Policy(const Composition& composition, const PartContext& context, const WorkloadShape& workload);
+  Policy(const Composition& composition, PartContext context, const WorkloadShape& workload);
 
   const Composition& composition() const { return composition_; }
   const MemoryPlan& memory_plan() const { return plan_; }

@@ -5,24 +5,28 @@
 namespace hybridgen {
 
 // One line per part; the name is the file's in parts/.
-#define HYBRIDGEN_PARTS(PART)    \
-  PART(attention_device)         \
-  PART(attention_stream)         \
-  PART(attention_logit_parallel) \
-  PART(attention_host)           \
-  PART(attention_pages)          \
-  PART(select_all)               \
-  PART(select_top_k)             \
-  PART(select_threshold)         \
-  PART(select_page_bound)        \
-  PART(split_fixed)              \
-  PART(split_feedback)           \
-  PART(split_model_based)        \
-  PART(split_newest)             \
-  PART(placement_unified)        \
-  PART(placement_semantic)       \
-  PART(placement_interleave)     \
-  PART(admission_continuous)     \
+#define HYBRIDGEN_PARTS(PART)     \
+  PART(attention_device)          \
+  PART(attention_stream)          \
+  PART(attention_logit_parallel)  \
+  PART(attention_host)            \
+  PART(attention_pages)           \
+  PART(attention_budget)          \
+  PART(select_all)                \
+  PART(select_top_k)              \
+  PART(select_threshold)          \
+  PART(select_page_bound)         \
+  PART(select_sink_window)        \
+  PART(select_heavy_hitter)       \
+  PART(select_observation_window) \
+  PART(split_fixed)               \
+  PART(split_feedback)            \
+  PART(split_model_based)         \
+  PART(split_newest)              \
+  PART(placement_unified)         \
+  PART(placement_semantic)        \
+  PART(placement_interleave)      \
+  PART(admission_continuous)      \
   PART(admission_static)
 
 #define HYBRIDGEN_DECLARE(name) PartEntry name();
@@ -53,6 +57,15 @@ const std::vector<PresetEntry>& preset_registry() {
       {"quest",
        "all KV on the device, each query head reads the pages that may score highest (Quest)",
        {"quest", "pages", "page-bound", "", ""}},
+      {"streaming-llm",
+       "the device keeps a budget of tokens: the first ones and the newest (StreamingLLM)",
+       {"streaming-llm", "budget", "sink-window", "", ""}},
+      {"h2o",
+       "the device keeps a budget of tokens: the newest and those most attended to so far (H2O)",
+       {"h2o", "budget", "heavy-hitter", "", ""}},
+      {"snapkv",
+       "the device keeps the prompt's tokens that its end looks at, and what is generated (SnapKV)",
+       {"snapkv", "budget", "observation-window", "", ""}},
   };
   return kPresets;
 }

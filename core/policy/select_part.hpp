@@ -1,4 +1,4 @@
-// The part that chooses among the host's tokens.
+// The part that chooses among tokens: the host's that are attended to, or the device's that stay.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace hybridgen {
 
-// Which host rows enter the softmax.
+// Which host rows enter the softmax, or which rows the device keeps.
 class SelectPart {
  public:
   // by_group: all query heads of a KV head get the union of their rows, which goes up once.
@@ -17,9 +17,12 @@ class SelectPart {
   virtual ~SelectPart() = default;
   virtual SelectRule rule() const = 0;
   // Rows per query head among host_tokens: exact for `all` and `top-k`, the bound for `threshold`. At
-  // least 1. A ratio replaces the part's own, where it has one.
+  // least 1, but 0 of a part with a keep_rule. A ratio replaces the part's own, where it has one.
   virtual std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio = {}) const = 0;
   virtual std::int64_t alpha_milli() const { return 0; }
+  // How the tokens are chosen that stay on the device, of a part that says so (attention: budget); none: the
+  // part chooses among the host's.
+  virtual std::optional<KeepRule> keep_rule() const { return std::nullopt; }
   bool by_group() const { return by_group_; }
 
  private:

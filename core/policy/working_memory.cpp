@@ -11,6 +11,12 @@ namespace {
 
 constexpr Bytes kFloat = 4;
 
+// A position and a mass of every slot of a segment and KV head, and the mass of one layer's prompt.
+Bytes kept_rows_bytes(const ModelShape& model, const MemoryPlan& plan, std::int64_t requests) {
+  return saturated_product({kKeptRowBytes, model.layers, model.kv_heads, plan.segment_tokens, requests}) +
+         saturated_product({kFloat, model.kv_heads, plan.staging_tokens, requests});
+}
+
 }  // namespace
 
 WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,
@@ -26,6 +32,7 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
   memory.device_workspace = saturated_product({kFloat, model.query_heads, device_tokens, requests});
   // Per query head and page its bound, its place in the order and what the search for it works in.
   memory.device_workspace += saturated_product({4 * kFloat, model.query_heads, plan.pages, requests});
+  if (plan.kept_rows) memory.device_workspace += kept_rows_bytes(model, plan, requests);
   // Without an exchange the host computes nothing: its K and V are only copied.
   if (plan.exchange_rows_per_head > 0 || plan.exchange_partials) {
     memory.host_workspace =

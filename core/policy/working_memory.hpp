@@ -7,9 +7,11 @@
 
 namespace hybridgen {
 
+inline constexpr Bytes kKeptRowBytes = 4 + 4;  // of a kept row: its position, its mass
+
 struct WorkingMemory {
   Bytes activations = 0;       // device: hidden states of a step's query tokens, and the logits of its rows
-  Bytes device_workspace = 0;  // device: attention logits of the device's tokens
+  Bytes device_workspace = 0;  // device: attention logits of the device's tokens; what kept rows are known by
   Bytes host_workspace = 0;    // host: attention logits of the host's tokens, the selected rows, the query
 };
 

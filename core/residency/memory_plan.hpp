@@ -60,6 +60,7 @@ struct MemoryPlan : SlotPlan {
   bool exchange_partials = false;         // partial outputs go up, in every slot
   Tokens page_tokens = 0;                 // of a page whose bounds are kept; 0: none are
   int whole_layers = 0;                   // the first layers, which read all K and keep nothing else of it
+  bool kept_rows = false;                 // segments hold chosen tokens, each with its position and its mass
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
 

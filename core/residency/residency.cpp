@@ -88,6 +88,15 @@ void Residency::move(RequestId request, KvHalf half, TierId from, TierId to, Tok
   destination += tokens;
 }
 
+void Residency::release(RequestId request, KvHalf half, TierId tier, Tokens tokens) {
+  Tokens& present = extent(request, half, tier);
+  HG_CHECK(0 <= tokens && tokens <= present, "request " << request.value << " has " << present
+                                                        << " tokens in " << machine_.tier(tier).name
+                                                        << ", asked to release " << tokens);
+  present -= tokens;
+  used_[tier.index()] -= tokens * token_bytes_;
+}
+
 void Residency::drop(RequestId request) {
   for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
     for (const Tier& tier : machine_.tiers()) {

@@ -36,7 +36,8 @@ class Residency {
   // Events. More than the capacity, or tokens that are not there, is our bug: prepare() was not asked.
   void append(RequestId request, KvHalf half, TierId tier, Tokens tokens);
   void move(RequestId request, KvHalf half, TierId from, TierId to, Tokens tokens);
-  void drop(RequestId request);  // the request ended
+  void release(RequestId request, KvHalf half, TierId tier, Tokens tokens);  // they are dropped
+  void drop(RequestId request);                                              // the request ended
 
   Tokens tokens(RequestId request, KvHalf half, TierId tier) const;
   Tokens tokens(RequestId request, KvHalf half) const;  // over all tiers

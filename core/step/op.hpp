@@ -6,6 +6,7 @@
 
 #include "core/machine/lane.hpp"
 #include "core/machine/op_kind.hpp"
+#include "core/step/keep_rule.hpp"
 #include "core/step/traffic.hpp"
 
 namespace hybridgen {
@@ -15,13 +16,17 @@ enum class KvPlace {
   none,
   segment,  // the device segment: a ring of the most recent tokens, kept from step to step
   staging,  // a buffer for one layer's KV during this step
+  kept,     // the device segment again, but of chosen tokens in slots of no order
 };
 
 enum class SelectRule {
   all,
-  top_k,       // k rows per query head
-  threshold,   // rows whose score is at least the head's maximum minus alpha; count is an outcome
-  page_bound,  // whole pages of rows by an upper bound of their scores, per query head
+  top_k,               // k rows per query head
+  threshold,           // rows whose score is at least the head's maximum minus alpha; count is an outcome
+  page_bound,          // whole pages of rows by an upper bound of their scores, per query head
+  sink_window,         // the first tokens and the newest ones
+  heavy_hitter,        // the newest tokens and those with the most attention mass so far
+  observation_window,  // what the prompt's last queries look at, and those
 };
 
 // The sizes an executor needs to carry the op out. Which fields count depends on the op's kind:
@@ -32,8 +37,10 @@ struct Work {
   Tokens first_token = 0;  // first position of the token range that the op covers
   Tokens tokens = 0;       // length of that range
   SelectRule rule = SelectRule::all;
-  std::int64_t rows_per_head = 0;  // rows selected per query head, or their bound
+  std::int64_t rows_per_head = 0;  // rows selected per query head, or their bound; keep_rows: per KV head
   std::int64_t alpha_milli = 0;    // threshold: distance to the maximum in thousandths
+  KeepRule keep;                   // of the ops over kept rows
+  bool evict = false;              // evict_row: no slot is free
 };
 
 struct Op {

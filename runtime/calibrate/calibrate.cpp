@@ -60,7 +60,7 @@ class Calibrator {
     for (const OpKind kind :
          {OpKind::attend, OpKind::host_logits, OpKind::device_logits, OpKind::joint_attend, OpKind::keep_kv,
           OpKind::embed, OpKind::host_attend, OpKind::device_partial, OpKind::page_bounds,
-          OpKind::select_pages, OpKind::attend_pages}) {
+          OpKind::select_pages, OpKind::attend_pages, OpKind::keep_rows, OpKind::attend_kept}) {
       const std::string name = name_of(kind);
       const Line l = line(name + ".near", name + ".far", bytes);
       set(result, kind, {l.fixed_ns, per_second(l.ns_per_unit), 0, 0, 0}, name + ".far");
@@ -68,6 +68,11 @@ class Calibrator {
     const Line prefill = line("prefill_attend.near", "prefill_attend.far", flops);
     set(result, OpKind::prefill_attend, {prefill.fixed_ns, 0, per_second(prefill.ns_per_unit), 0, 0},
         "prefill_attend.far");
+    const Line score = line("score_prompt.near", "score_prompt.far", flops);
+    set(result, OpKind::score_prompt, {score.fixed_ns, 0, per_second(score.ns_per_unit), 0, 0},
+        "score_prompt.far");
+    const Line evict = line("evict_row.near", "evict_row.far", items);
+    set(result, OpKind::evict_row, {evict.fixed_ns, 0, 0, per_second(evict.ns_per_unit), 0}, "evict_row.far");
     const Line select = line("select.near", "select.far", items);
     set(result, OpKind::select, {select.fixed_ns, 0, 0, per_second(select.ns_per_unit), 0}, "select.far");
     const Line pack = line("pack_rows.near", "pack_rows.far", rows);
@@ -158,6 +163,14 @@ class Calibrator {
       {"select_pages.far", {{OpKind::select_pages, kFar, 512}, {}}},
       {"attend_pages.near", {{OpKind::attend_pages, kFar, 64}, {}}},
       {"attend_pages.far", {{OpKind::attend_pages, kFar, 1024}, {}}},
+      {"score_prompt.near", {{OpKind::score_prompt, kNear, 0}, {}}},
+      {"score_prompt.far", {{OpKind::score_prompt, 1024, 0}, {}}},
+      {"keep_rows.near", {{OpKind::keep_rows, kNear, 0}, {}}},
+      {"keep_rows.far", {{OpKind::keep_rows, kFar, 0}, {}}},
+      {"evict_row.near", {{OpKind::evict_row, kNear, 0}, {}}},
+      {"evict_row.far", {{OpKind::evict_row, kFar, 0}, {}}},
+      {"attend_kept.near", {{OpKind::attend_kept, kNear, 0}, {}}},
+      {"attend_kept.far", {{OpKind::attend_kept, kFar, 0}, {}}},
   };
 };
 

@@ -45,7 +45,8 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.exchange_partials = true;
   plan.page_tokens = kPageTokens;
   plan.pages = most_tokens / kPageTokens;
-  plan.slots = {plan};  // one slot of these sizes
+  plan.kept_rows = true;  // in the same segments: each probe fills its rows anew
+  plan.slots = {plan};    // one slot of these sizes
   return plan;
 }
 
@@ -129,7 +130,9 @@ RequestDecision ProbeRig::row_of(const Probe& probe) const {
   row.query_tokens = 1;
   row.first_position = std::max<Tokens>(probe.tokens, 1) - 1;
   row.rows_per_head = probe.rows_per_head;
-  const bool chunk = probe.kind == OpKind::prefill_attend;
+  row.device_tokens = probe.tokens;
+  const bool chunk = probe.kind == OpKind::prefill_attend || probe.kind == OpKind::score_prompt ||
+                     probe.kind == OpKind::keep_rows;
   const bool product = probe.kind == OpKind::norm_qkv || probe.kind == OpKind::project_out ||
                        probe.kind == OpKind::ffn || probe.kind == OpKind::page_bounds;
   if (chunk || product || probe.kind == OpKind::embed) {
@@ -137,6 +140,23 @@ RequestDecision ProbeRig::row_of(const Probe& probe) const {
     row.first_position = 0;
   }
   return row;
+}
+
+// By the rule that does most: mass is read and written. The rows that stay are the probed context's; an
+// eviction is of a full segment.
+std::vector<Op> ProbeRig::kept_ops_of(const Probe& probe, int layer) const {
+  RequestDecision row = row_of(probe);
+  const KeptBy by{SelectRule::heavy_hitter, {}};
+  if (probe.kind == OpKind::score_prompt) return {ops_.score_prompt(row, layer, layer % 2, 0)};
+  RequestDecision prompt = row;
+  prompt.first_position = 0;
+  prompt.query_tokens = probe.tokens;
+  const Op keep = ops_.keep_rows(prompt, layer, layer % 2, by);
+  if (probe.kind == OpKind::keep_rows) return {keep};
+  row.drop_tokens = 1;
+  row.first_position = probe.tokens;
+  if (probe.kind == OpKind::evict_row) return {keep, ops_.evict_row(row, layer, by)};
+  return {keep, ops_.attend_kept(row, layer, by)};
 }
 
 // The probed op, last, after what gives it its input.
@@ -200,6 +220,11 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
       return {ops_.select_pages(row, layer, pages)};
     case OpKind::attend_pages:
       return {ops_.select_pages(row, layer, pages), ops_.attend_pages(row, layer, pages)};
+    case OpKind::score_prompt:
+    case OpKind::keep_rows:
+    case OpKind::evict_row:
+    case OpKind::attend_kept:
+      return kept_ops_of(probe, layer);
   }
   return {};
 }

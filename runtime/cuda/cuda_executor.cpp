@@ -84,7 +84,8 @@ class CudaExecutor final : public RealExecutor {
     capabilities_.kinds.fill(true);
     for (const OpKind kind :
          {OpKind::host_attend, OpKind::send_partial, OpKind::device_partial, OpKind::join_partials,
-          OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages}) {
+          OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages, OpKind::score_prompt,
+          OpKind::keep_rows, OpKind::evict_row, OpKind::attend_kept}) {
       capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
     }
     for (const auto& prompt : feed_.prompts) {

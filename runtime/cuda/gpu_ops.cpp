@@ -92,6 +92,10 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::page_bounds:
     case OpKind::select_pages:
     case OpKind::attend_pages:
+    case OpKind::score_prompt:
+    case OpKind::keep_rows:
+    case OpKind::evict_row:
+    case OpKind::attend_kept:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

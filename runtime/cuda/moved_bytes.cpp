@@ -37,6 +37,24 @@ void MovedBytes::count_weights(const Step& step, const Op& op, ByteCounter& byte
   }
 }
 
+// Rows, and the 4 bytes each of a position and, where the rule scores, of a mass, per KV head.
+void MovedBytes::count_kept(const Op& op, ByteCounter& bytes) const {
+  const Work& work = op.work;
+  const bool scores = work.rule != SelectRule::sink_window;
+  const Bytes known_by = shape_.kv_heads * (scores ? 2 : 1) * kFloat;
+  const Bytes row = 2 * shape_.kv_heads * head_row_;  // K and V
+  Bytes sum = 0;
+  if (op.kind == OpKind::score_prompt) sum = work.tokens * (row / 2 + shape_.kv_heads * kFloat);
+  if (op.kind == OpKind::evict_row) sum = ((work.evict ? work.tokens : 0) + 1) * known_by;
+  if (op.kind == OpKind::keep_rows) {
+    sum = work.rows_per_head * (2 * row + known_by) + (scores ? work.tokens * shape_.kv_heads * kFloat : 0);
+  }
+  if (op.kind == OpKind::attend_kept) {
+    sum = work.tokens * (row + (work.rule == SelectRule::heavy_hitter ? 2 * shape_.kv_heads * kFloat : 0));
+  }
+  bytes.access(plan_.device_tier, sum);
+}
+
 void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
   const TierId device = plan_.device_tier;
   const Bytes rows = op.work.tokens * shape_.kv_heads * head_row_;  // K, or V, of the op's tokens
@@ -80,6 +98,11 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::pack_rows:
     case OpKind::host_attend:
       break;
+    case OpKind::score_prompt:
+    case OpKind::keep_rows:
+    case OpKind::evict_row:
+    case OpKind::attend_kept:
+      return count_kept(op, bytes);
     // No kernel of these yet: check_playable_by_cuda refuses the plan.
     case OpKind::page_bounds:
     case OpKind::select_pages:

@@ -34,6 +34,12 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "query-head, "
         "simulate the policy, or use --executor host on a platform written by `hybridgen calibrate`");
   }
+  if (plan.kept_rows) {
+    throw NotAvailable(
+        "executor cuda: it has no kernel yet that keeps chosen rows (attention: budget); simulate the "
+        "policy, or "
+        "use --executor host on a platform written by `hybridgen calibrate`");
+  }
   const ModelBlocks& blocks = shape.blocks;
   const bool lacks = blocks.norm != NormKind::rms || blocks.position != PositionKind::rotary ||
                      blocks.ffn != FfnKind::swiglu || blocks.qkv_bias || blocks.out_bias || blocks.ffn_bias ||

@@ -5,8 +5,10 @@
 #include "core/machine/tiles.hpp"
 #include "runtime/host/head_shares.hpp"
 #include "runtime/kernels/attend.hpp"
+#include "runtime/kernels/attend_kept.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/prefill.hpp"
+#include "runtime/kernels/prompt_mass.hpp"
 
 namespace hybridgen {
 
@@ -28,7 +30,9 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   const std::int64_t most_kv = std::max(plan.segment_tokens, plan.staging_tokens);
   const std::int64_t floats =
       std::max({kernels::gemm_scratch(widest), kernels::prefill_scratch(model.group(), model.head_dim),
-                kernels::attend_scratch(model.group(), most_kv)});
+                kernels::attend_scratch(model.group(), most_kv),
+                kernels::prompt_mass_scratch(model.group(), model.head_dim),
+                kernels::attend_kept_scratch(model.group(), most_kv)});
   scratch.assign(static_cast<std::size_t>(threads), std::vector<float>(static_cast<std::size_t>(floats)));
   lse.resize(size(model.query_heads, 1));
   host_rows.resize(size(model.query_heads, 1));

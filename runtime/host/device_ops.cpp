@@ -161,9 +161,11 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
   const Work& work = context.op.work;
   const RowStore& k_store = kv.device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v_store = kv.device_v(work.kv, context.op.layer, work.buffer);
-  const Tokens slot = position % k_store.slots;
   for (int head = 0; head < shape_.kv_heads; ++head) {
     const std::int64_t offset = head * shape_.head_dim;
+    const Tokens slot = work.kv == KvPlace::kept
+                            ? kv.kept.at(static_cast<std::size_t>(context.op.layer)).next_slot(head)
+                            : position % k_store.slots;
     kernels::store_rows(kv_type_, k + offset, k_store.head(head, head_row_) + slot * head_row_,
                         shape_.head_dim);
     kernels::store_rows(kv_type_, v + offset, v_store.head(head, head_row_) + slot * head_row_,

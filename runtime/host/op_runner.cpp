@@ -111,6 +111,18 @@ std::int64_t OpRunner::run(const OpContext& context) {
       return 0;
     case OpKind::sample:
       return sample(context);
+    case OpKind::score_prompt:
+      score_prompt(context);
+      return 0;
+    case OpKind::keep_rows:
+      keep_rows(context);
+      return 0;
+    case OpKind::evict_row:
+      evict_row(context);
+      return 0;
+    case OpKind::attend_kept:
+      attend_kept(context);
+      return 0;
   }
   HG_CHECK(false, "op " << context.op.id.value << " of an unknown kind");
   return 0;

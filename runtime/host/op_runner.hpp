@@ -70,6 +70,14 @@ class OpRunner {
   template <class Part>
   void share_heads(const OpContext& context, float* out, float* lse, const Part& part);
 
+  // kept_ops.cpp
+  void score_prompt(const OpContext& context);
+  void keep_rows(const OpContext& context);
+  void evict_row(const OpContext& context);
+  void attend_kept(const OpContext& context);
+  const float* sink_query(const OpContext& context, const float* q, std::vector<float>& turned) const;
+  KeptRows& kept_rows(const OpContext& context);
+
   // copy_ops.cpp
   void load_kv(const OpContext& context);
   void offload_kv(const OpContext& context);

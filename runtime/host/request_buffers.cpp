@@ -42,6 +42,11 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
 
+  if (plan.kept_rows) {
+    TierMemory& device = memory.at(plan.device_tier.index());
+    for (int i = 0; i < model.layers; ++i) kept.emplace_back(model.kv_heads, size_.segment_tokens, device);
+    prompt_mass = device.array<float>(model.kv_heads * size_.staging_tokens);
+  }
   counts.resize(static_cast<std::size_t>(model.query_heads));
   offsets.resize(counts.size() + 1);
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
@@ -82,14 +87,14 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
 
 const RowStore& RequestBuffers::device_k(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_k_.at(static_cast<std::size_t>(layer))
-                                   : staging_k_.at(static_cast<std::size_t>(buffer));
+  return place == KvPlace::staging ? staging_k_.at(static_cast<std::size_t>(buffer))
+                                   : segment_k_.at(static_cast<std::size_t>(layer));
 }
 
 const RowStore& RequestBuffers::device_v(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_v_.at(static_cast<std::size_t>(layer))
-                                   : staging_v_.at(static_cast<std::size_t>(buffer));
+  return place == KvPlace::staging ? staging_v_.at(static_cast<std::size_t>(buffer))
+                                   : segment_v_.at(static_cast<std::size_t>(layer));
 }
 
 std::int64_t RequestBuffers::scores_up() const {

@@ -10,6 +10,7 @@
 #include "core/machine/model_shape.hpp"
 #include "core/residency/memory_plan.hpp"
 #include "core/step/op.hpp"
+#include "runtime/host/kept_rows.hpp"
 #include "runtime/host/tier_memory.hpp"
 #include "runtime/kernels/kv_type.hpp"
 
@@ -80,6 +81,10 @@ class RequestBuffers {
   float* page_scores = nullptr;          // [query_heads][pages]
   std::int32_t* chosen_pages = nullptr;  // [query_heads][pages], ascending
   float* chosen_bounds = nullptr;        // [query_heads][pages], of the chosen ones
+
+  // Of segments that hold chosen tokens.
+  std::vector<KeptRows> kept;    // by layer; empty: the segments are rings
+  float* prompt_mass = nullptr;  // [kv_heads][staging_tokens], of the layer at hand
 
   // A group shares its packed rows: they begin where its first head's indices do, and all its heads have the
   // same count.

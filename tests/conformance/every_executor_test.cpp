@@ -32,9 +32,11 @@ const std::map<std::string, std::int64_t> kSmall = {{"page_tokens", 4}};
 
 // A value for a parameter that has no default, so that a policy nobody thought of here can be run.
 std::int64_t some_value(const ParamSpec& spec) {
-  const std::int64_t wanted = spec.kind == ParamKind::tokens  ? 20
-                              : spec.kind == ParamKind::ratio ? 150'000
-                                                              : 2'000;
+  // A budget is more than what a rule keeps in any case, and less than the prompt.
+  const std::int64_t wanted = spec.name == "budget_tokens"     ? 40
+                              : spec.kind == ParamKind::tokens ? 20
+                              : spec.kind == ParamKind::ratio  ? 150'000
+                                                               : 2'000;
   return std::clamp(wanted, spec.least, spec.most);
 }
 

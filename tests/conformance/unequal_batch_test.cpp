@@ -51,7 +51,8 @@ std::vector<Case> cases() {
            kLong},
           {"hybridgen_threshold",
            {"hybridgen", {{"device_kv_tokens", 64}}, {{"select", "threshold"}}, KvDtype::f32},
-           kShort}};
+           kShort},
+          {"h2o", {"h2o", {{"budget_tokens", 64}}, {}, KvDtype::f32}, kShort}};
 }
 
 class UnequalBatch : public ::testing::TestWithParam<Case> {

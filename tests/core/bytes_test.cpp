@@ -93,6 +93,31 @@ TEST_P(BytesOfAStep, hybridgen_decode_moves_q_down_and_k_scores_and_rows_up) {
             weights_and_new_rows(1) + L * (down + up + 2 * d * r + heads * k * (4 + h)));
 }
 
+// Rows are known by a position of 4 bytes and, where mass decides, by a mass of 4, per KV head.
+TEST_P(BytesOfAStep, a_budget_reads_its_rows_and_what_they_are_known_by) {
+  RequestDecision row{RequestId(0), 10, 1, 6, 0, 0, 0};
+  row.drop_tokens = 1;
+  const Bytes d = 6, kv_heads = 2;
+  const Bytes window = at(channels(build("streaming-llm", row)), tiny_.hbm_channel);
+  EXPECT_EQ(window, weights_and_new_rows(1) + L * (2 * d * r + kv_heads * (d + 1) * 4));
+  // The mass of each row is read and written again by attention.
+  const Bytes heavy = at(channels(build("h2o", row)), tiny_.hbm_channel);
+  EXPECT_EQ(heavy, weights_and_new_rows(1) + L * (2 * d * r + kv_heads * (d + 1) * 8 + 2 * kv_heads * d * 4));
+}
+
+TEST_P(BytesOfAStep, a_budget_compacts_the_prompt_on_the_device) {
+  RequestDecision row{RequestId(0), 0, 10, 6, 0, 0, 0};
+  row.drop_tokens = 4;
+  const Bytes d = 6, kv_heads = 2;
+  const auto bytes = channels(build("snapkv", row));
+  // K of the prompt is read for its mass, which is written and read; six rows are read, and written with 8
+  // bytes.
+  const Bytes scoring = 10 * r + 2 * 10 * kv_heads * 4;
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel),
+            weights_and_new_rows(10) + L * (2 * 10 * r + scoring + 2 * 2 * d * r + d * kv_heads * 8));
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), 0);
+}
+
 TEST_P(BytesOfAStep, host_attention_moves_q_and_an_evicted_row_down_and_a_partial_up) {
   for (const Bytes d : {1, 4}) {
     const Bytes n = 11 - d;

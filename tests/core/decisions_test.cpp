@@ -98,6 +98,48 @@ TEST_F(Decisions, hybridgen_with_room_for_all_never_touches_the_host) {
   for (const Rows& rows : of("hybridgen", {{"device_kv_tokens", 13}})) EXPECT_EQ(rows[0].host_tokens, 0);
 }
 
+RequestDecision kept_row(Tokens first, Tokens query, Tokens device, Tokens dropped) {
+  RequestDecision decided = row(0, first, query, device, 0, 0, 0);
+  decided.drop_tokens = dropped;
+  return decided;
+}
+
+TEST_F(Decisions, a_budget_cuts_the_prompt_and_then_drops_one_token_per_step) {
+  for (const char* preset : {"streaming-llm", "h2o"}) {
+    EXPECT_EQ(of(preset, {{"budget_tokens", 6}}), (std::vector<Rows>{{kept_row(0, 10, 6, 4)},
+                                                                     {kept_row(10, 1, 6, 1)},
+                                                                     {kept_row(11, 1, 6, 1)},
+                                                                     {kept_row(12, 1, 6, 1)}}));
+  }
+}
+
+TEST_F(Decisions, a_budget_that_is_not_full_drops_nothing) {
+  EXPECT_EQ(of("h2o", {{"budget_tokens", 12}}), (std::vector<Rows>{{kept_row(0, 10, 10, 0)},
+                                                                   {kept_row(10, 1, 11, 0)},
+                                                                   {kept_row(11, 1, 12, 0)},
+                                                                   {kept_row(12, 1, 12, 1)}}));
+}
+
+TEST_F(Decisions, snapkv_keeps_what_is_generated_on_top_of_the_budget_or_within) {
+  EXPECT_EQ(of("snapkv", {{"budget_tokens", 6}, {"observation_tokens", 2}}),
+            (std::vector<Rows>{{kept_row(0, 10, 6, 4)},
+                               {kept_row(10, 1, 7, 0)},
+                               {kept_row(11, 1, 8, 0)},
+                               {kept_row(12, 1, 9, 0)}}));
+  for (const std::int64_t generated : {1, 2}) {  // bound, slide
+    EXPECT_EQ(of("snapkv", {{"budget_tokens", 6}, {"observation_tokens", 2}, {"generated", generated}})[1],
+              Rows{kept_row(10, 1, 6, 1)});
+  }
+}
+
+// A smaller request may generate more than the one that the slot is sized by.
+TEST_F(Decisions, snapkv_plans_for_the_longest_answer_of_any_request) {
+  const WorkloadShape workload({{20, 2}, {5, 14}}, 1);
+  const Policy policy = test::make_policy(tiny_.machine, model_, workload, "snapkv",
+                                          {{"budget_tokens", 4}, {"observation_tokens", 1}});
+  EXPECT_EQ(policy.memory_plan().segment_tokens, 4 + 13);
+}
+
 TEST_F(Decisions, threshold_plans_with_the_bound) {
   EXPECT_EQ(of("hybridgen+threshold", {{"device_kv_tokens", 4}, {"max_rows_ratio", 300'000}}),
             (std::vector<Rows>{{row(0, 0, 10, 4, 6, 0, 0)},
@@ -154,6 +196,16 @@ TEST_F(Decisions, memory_plan_of_hybridgen_reserves_each_purpose) {
             weights + 2 * 2 * 20 * 4 + 2 * 2 * 20 * 10 + 4 * 4 * 14 + device_work);
   EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 2 * 20 * 9 + 4 * 4 * 14 + host_work);
   EXPECT_EQ(policy.memory_plan().needed(tiny_.cxl), 0);
+}
+
+TEST_F(Decisions, memory_plan_of_a_budget_reserves_kept_rows_and_one_staged_prompt) {
+  const Policy policy = test::make_policy(tiny_.machine, model_, {1, 10, 4}, "h2o", {{"budget_tokens", 6}});
+  // As above; besides, 2 layers x 2 KV heads x 6 rows of position and mass, and the mass of 10 tokens per KV
+  // head.
+  const Bytes work = 4 * (157 * 10 + 64 + 4 * 10) + 2 * 2 * 6 * 8 + 2 * 10 * 4;
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.hbm),
+            model_.weight_bytes() + 2 * 2 * 20 * 6 + 2 * 20 * 10 + work);
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 0);
 }
 
 TEST_F(Decisions, absurd_sizes_do_not_fit_instead_of_overflowing) {

@@ -69,6 +69,22 @@ TEST_F(DriverTest, decision_hash_is_over_the_decisions_in_order) {
   EXPECT_NE(longer.driver.run().decision_hash, timeline.decision_hash);
 }
 
+// Recorded runs know nothing of dropped tokens: where there are none, the hash is what it was.
+TEST_F(DriverTest, decision_hash_has_dropped_tokens_only_where_there_are_some) {
+  const auto hash_of = [](Tokens dropped) {
+    Decision decision{StepId(0), {{RequestId(0), 0, 10, 10, 0, 0, 0}}};
+    decision.rows[0].drop_tokens = dropped;
+    Hash64 hash;
+    add_to(hash, decision);
+    return hash.value();
+  };
+  Hash64 before;
+  for (const std::int64_t value : {0, 1, 0, 0, 0, 10, 10, 0, 0, 0, 0}) before.add(value);
+  EXPECT_EQ(hash_of(0), before.value());
+  EXPECT_NE(hash_of(1), before.value());
+  EXPECT_NE(hash_of(1), hash_of(2));
+}
+
 TEST_F(DriverTest, learns_from_every_record) {
   World run(tiny_, model_, {1, 10, 3}, "full-gpu");
   run.driver.run();

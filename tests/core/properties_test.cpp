@@ -54,7 +54,10 @@ Case any_case() {
   for (int i = pick(1, 9); i > 0; --i) requests.push_back({pick(1, 50), pick(1, 16)});
   c.workload = {std::move(requests), pick(1, 10), *rc::gen::arbitrary<bool>()};
   const Ppm ratio = *rc::gen::inRange<Ppm>(0, kPpmOne + 1);
-  c.params = {{"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio}, {"max_rows_ratio", ratio}};
+  c.params = {{"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio},
+              {"max_rows_ratio", ratio},         {"budget_tokens", pick(6, 70)},
+              {"sink_tokens", pick(0, 5)},       {"observation_tokens", pick(1, 5)},
+              {"generated", pick(0, 2)}};
   c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;
@@ -75,7 +78,8 @@ test::ScriptedExecutor::Outcomes outcomes_of(const Case& c) {
 }
 
 // Where each layer's tokens lie, by the token ranges of the ops alone: [0, host) on the host, [host, context)
-// on the device, if and only if the ops neither lose nor double a token.
+// on the device, if and only if the ops neither lose nor double a token. Of kept rows only the executor knows
+// which they are: they are counted.
 class Shadow {
  public:
   Shadow(const Case& c, bool on_device)
@@ -91,12 +95,25 @@ class Shadow {
         send_down(at(op.request, op.layer), op);
       } else if (op.kind == OpKind::keep_kv) {
         keep(at(op.request, op.layer), op);
+      } else if (op.kind == OpKind::keep_rows) {
+        Segments& s = at(op.request, op.layer);
+        RC_ASSERT(op.work.tokens == s.staged_end - s.staged_begin);
+        RC_ASSERT(op.work.rows_per_head <= op.work.tokens);
+        s.kept = op.work.rows_per_head;
+      } else if (op.kind == OpKind::evict_row && !op.work.evict) {
+        ++at(op.request, op.layer).kept;
+      } else if (op.kind == OpKind::attend_kept) {
+        RC_ASSERT(op.work.tokens == at(op.request, op.layer).kept);
       }
     }
   }
   void compare(const RequestDecision& row) {
     for (int layer = 0; layer < static_cast<int>(per_request_); ++layer) {
       const Segments& s = at(row.request, layer);
+      if (s.kept > 0) {
+        RC_ASSERT(s.kept == row.device_tokens);
+        continue;
+      }
       RC_ASSERT(s.host_end == row.host_tokens);
       RC_ASSERT(s.device_begin == row.host_tokens);
       RC_ASSERT(s.device_end - s.device_begin == row.device_tokens);
@@ -111,12 +128,15 @@ class Shadow {
     Tokens device_end = 0;
     Tokens staged_begin = 0;  // staging holds new rows [staged_begin, staged_end)
     Tokens staged_end = 0;
+    Tokens kept = 0;  // chosen rows
   };
   Segments& at(RequestId request, int layer) {
     return layers_.at(request.index() * per_request_ + static_cast<std::size_t>(layer));
   }
   void write(Segments& s, const BatchRow& row, KvPlace place) const {
-    if (place == KvPlace::segment) {
+    if (place == KvPlace::kept) {
+      RC_ASSERT(s.kept > 0 && row.query_tokens == 1);
+    } else if (place == KvPlace::segment) {
       RC_ASSERT(s.device_end == row.first_position);
       s.device_end += row.query_tokens;
     } else {
@@ -170,16 +190,20 @@ RC_GTEST_PROP(Policies, lose_no_token_and_double_none, ()) {
   }
 }
 
-RC_GTEST_PROP(Policies, hold_context_as_device_plus_host_at_every_step, ()) {
+RC_GTEST_PROP(Policies, hold_context_as_device_plus_host_plus_dropped_at_every_step, ()) {
   const Case c = any_case();
   RC_LOG() << c;
   World world(c);
+  std::vector<Tokens> dropped(c.workload.requests.size());
   while (world.driver.advance()) {
     for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) {
-      RC_ASSERT(row.device_tokens + row.host_tokens == row.first_position + row.query_tokens);
+      dropped[row.request.index()] += row.drop_tokens;
+      RC_ASSERT(row.drop_tokens >= 0);
+      RC_ASSERT(row.device_tokens + row.host_tokens + dropped[row.request.index()] ==
+                row.first_position + row.query_tokens);
     }
     for (const RequestView& request : world.driver.requests()) {
-      const Tokens expected = request.finished ? 0 : request.cached_tokens;
+      const Tokens expected = request.finished ? 0 : request.cached_tokens - dropped[request.id.index()];
       for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
         RC_ASSERT(world.driver.residency().tokens(request.id, half) == expected);
       }

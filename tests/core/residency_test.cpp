@@ -49,6 +49,15 @@ TEST_F(ResidencyTest, withheld_memory_is_neither_free_nor_used) {
   EXPECT_THROW(residency_.append(first_, KvHalf::v, tiny_.dram, 1), InternalError);
 }
 
+TEST_F(ResidencyTest, release_gives_room_back_and_no_more_than_there_is) {
+  residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
+  residency_.release(first_, KvHalf::k, tiny_.hbm, 2);
+  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.hbm), 3);
+  EXPECT_EQ(residency_.used(tiny_.hbm), 30);
+  EXPECT_EQ(residency_.peak(tiny_.hbm), 50);
+  EXPECT_THROW(residency_.release(first_, KvHalf::k, tiny_.hbm, 4), InternalError);
+}
+
 TEST_F(ResidencyTest, move_takes_from_one_tier_and_gives_to_the_other) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   residency_.move(first_, KvHalf::k, tiny_.hbm, tiny_.dram, 2);

@@ -50,6 +50,47 @@ TEST_F(StepShape, full_gpu_is_one_chain) {
   EXPECT_EQ(shape_of(build("full-gpu", decode_on_device_)), all_on_device("attend"));
 }
 
+TEST_F(StepShape, a_budget_finds_a_slot_before_the_new_row_is_written) {
+  const std::string decode = R"(
+0 embed <
+1 evict_row 0 < 0
+2 norm_qkv 0 < 1 0
+3 attend_kept 0 < 2
+4 project_out 0 < 3
+5 ffn 0 < 4
+6 evict_row 1 < 5
+7 norm_qkv 1 < 6 5
+8 attend_kept 1 < 7
+9 project_out 1 < 8
+10 ffn 1 < 9
+11 lm_head < 10
+12 sample < 11)";
+  EXPECT_EQ(shape_of(build("streaming-llm", decode_on_device_)), decode);
+  EXPECT_EQ(shape_of(build("h2o", decode_on_device_)), decode);
+}
+
+TEST_F(StepShape, a_budget_compacts_the_prompt_after_its_attention) {
+  EXPECT_EQ(shape_of(build("streaming-llm", prefill_on_device_, 1)), R"(
+0 embed <
+1 norm_qkv 0 < 0
+2 prefill_attend 0 < 1
+3 keep_rows 0 < 2
+4 project_out 0 < 3
+5 ffn 0 < 4
+6 lm_head < 5
+7 sample < 6)");
+  EXPECT_EQ(shape_of(build("snapkv", prefill_on_device_, 1)), R"(
+0 embed <
+1 norm_qkv 0 < 0
+2 prefill_attend 0 < 1
+3 score_prompt 0 < 2 1
+4 keep_rows 0 < 3 2
+5 project_out 0 < 4
+6 ffn 0 < 5
+7 lm_head < 6
+8 sample < 7)");
+}
+
 TEST_F(StepShape, hybridgen_without_host_tokens_decodes_like_full_gpu) {
   EXPECT_EQ(shape_of(build("hybridgen", decode_on_device_)), all_on_device("attend"));
 }

@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, flexgen-cpu-attention, hybridgen)");
+      "flexgen, flexgen-cpu-attention, hybridgen, streaming-llm, h2o, snapkv)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
@@ -204,7 +204,10 @@ TEST(Experiment, shipped_configs_load_and_differ_in_policy_only) {
   const std::vector<std::string> in_demo = {"full-gpu", "flexgen", "hybridgen"};
   std::vector<std::string> in_h100 = in_demo;
   in_h100.push_back("flexgen-cpu-attention");
-  for (const auto& [folder, names] : {std::pair("configs/demo/", in_demo), {"configs/h100/", in_h100}}) {
+  const std::vector<std::string> in_budget = {"streaming-llm", "h2o", "snapkv"};
+  in_h100.insert(in_h100.end(), in_budget.begin(), in_budget.end());
+  for (const auto& [folder, names] :
+       {std::pair("configs/demo/", in_demo), {"configs/h100/", in_h100}, {"configs/budget/", in_budget}}) {
     std::string before;
     for (const std::string& name : names) {
       const Experiment e = load_experiment(source_path(std::string(folder) + name + ".yaml"));

@@ -31,6 +31,7 @@ struct Sample {
     for (int i = 0; i < 2; ++i) {
       StepEvent step;
       RequestDecision row{RequestId(0), i == 0 ? 0 : 100, i == 0 ? 100 : 1, 60, 40 + i, i, 2 * i};
+      row.drop_tokens = 5 * i;  // written where there are some: the first step is as older programs wrote it
       step.decision = {StepId(i), {row}};
       step.structure = 0xfedcba9876543210ULL + static_cast<std::uint64_t>(i);
       step.start = 1'000 * i;

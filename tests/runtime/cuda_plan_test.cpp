@@ -266,7 +266,7 @@ TEST(CudaPlayable, Pages_areRefusedByName) {
   EXPECT_NE(text.find("use --executor host"), std::string::npos) << text;
 }
 
-TEST(CudaPlayable, HostAttention_isRefusedByName) {
+TEST(CudaPlayable, AttentionWithoutKernels_isRefusedByName) {
   const test::TinyMachine tiny;
   ModelShape shape = test::tiny_model();
   shape.head_dim = 64;
@@ -276,6 +276,10 @@ TEST(CudaPlayable, HostAttention_isRefusedByName) {
   const std::string text =
       refusal([&] { check_playable_by_cuda(tiny.machine, shape, policy.memory_plan()); });
   EXPECT_NE(text.find("attention: host"), std::string::npos) << text;
+  const Policy budget = test::make_policy(tiny.machine, shape, {1, 10, 4}, "h2o");
+  const std::string kept =
+      refusal([&] { check_playable_by_cuda(tiny.machine, shape, budget.memory_plan()); });
+  EXPECT_NE(kept.find("attention: budget"), std::string::npos) << kept;
   const Policy other = test::make_policy(tiny.machine, shape, {1, 10, 4}, "hybridgen");
   EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, other.memory_plan()); }), "");
 }

@@ -93,6 +93,7 @@ inline PolicyChoice choose(const std::string& preset, const std::string& select 
   }
   choice.params.set("device_kv_tokens", device_kv_tokens);
   choice.params.set("topk_ratio", 100'000);
+  choice.params.set("budget_tokens", 40);
   return choice;
 }
 
@@ -105,7 +106,10 @@ inline std::vector<PolicyChoice> all_choices() {
           choose("hybridgen"),
           choose("hybridgen", "all"),
           choose("hybridgen", "threshold"),
-          choose("hybridgen", "threshold", "semantic")};
+          choose("hybridgen", "threshold", "semantic"),
+          choose("streaming-llm"),
+          choose("h2o"),
+          choose("snapkv")};
 }
 
 }  // namespace hybridgen::testing

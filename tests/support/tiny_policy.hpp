@@ -23,7 +23,8 @@ inline Composition composition_of(const std::string& name) {
   return composition;
 }
 
-// `values` as stored integers; what is missing takes the default, or `device_kv_tokens: 4, topk_ratio: 0.5`.
+// `values` as stored integers; what is missing takes the default, or `device_kv_tokens: 4, topk_ratio: 0.5,
+// budget_tokens: 40`.
 inline Params params_for(const Composition& composition, const std::map<std::string, std::int64_t>& values) {
   const std::map<std::string, std::int64_t> required = {
       {"device_kv_tokens", 4}, {"topk_ratio", 500'000}, {"budget_tokens", 40}};

@@ -103,6 +103,11 @@ PartEntry attention_logit_parallel() {
               "select page-bound chooses pages on the device, and attention logit-parallel sends up single "
               "rows; use attention: pages, or another select");
         }
+        if (needs.select->keep_rule()) {
+          throw BadInput(
+              "attention logit-parallel selects among host rows, and this select part says what the device "
+              "keeps; use select: top-k, or attention: budget");
+        }
         return std::make_unique<LogitParallelAttention>(context.model, std::move(needs));
       })};
 }
