@@ -20,6 +20,7 @@ int replay_command(const std::vector<std::string>& arguments);
 int calibrate_command(const std::vector<std::string>& arguments);
 int bench_machine_command(const std::vector<std::string>& arguments);
 int accuracy_command(const std::vector<std::string>& arguments);
+int fit_lookahead_command(const std::vector<std::string>& arguments);
 int check_command(const std::vector<std::string>& arguments);
 int platform_command(const std::vector<std::string>& arguments);
 int list_command(const std::vector<std::string>& arguments);

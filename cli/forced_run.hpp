@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -15,19 +16,22 @@ namespace hybridgen::cli {
 class ForcedRun {
  public:
   // Prefills the first `from` ids, then feeds one after the other. The experiment gives platform, model and
-  // KV type, and outlives the run; composition and params may be another policy's. DoesNotFit before memory
-  // is taken.
+  // KV type, and outlives the run; composition and params may be another policy's. on_attention, where given,
+  // hears what choosing host rows did, on the device's lane. DoesNotFit before memory is taken.
   ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
-            std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids, Tokens from);
+            std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids, Tokens from,
+            std::function<void(const AttentionSample&)> on_attention = {});
 
   // One step: the prompt, then a token. False when all ids are fed.
   bool advance() { return driver_.advance(); }
   // What the model predicts after the last token that was fed.
   std::span<const float> logits() const { return logits_; }
   const Timeline& timeline() const { return driver_.timeline(); }
+  const Policy& policy() const { return policy_; }
 
  private:
-  TokenFeed feed(const std::vector<std::int32_t>& ids, Tokens from);
+  TokenFeed feed(const std::vector<std::int32_t>& ids, Tokens from,
+                 std::function<void(const AttentionSample&)> on_attention);
 
   WorkloadShape workload_;
   std::vector<float> logits_;

@@ -16,6 +16,15 @@ std::string to_json(const QualitySummary& quality) {
   json["median_kl"] = quality.median_kl;
   json["log_likelihood_difference_error"] = quality.log_likelihood_difference_error;
   json["mean_kl_error"] = quality.mean_kl_error;
+  if (!quality.layers.empty()) json["layers"] = nlohmann::ordered_json::array();
+  for (const LayerQuality& layer : quality.layers) {
+    json["layers"].push_back({{"layer", layer.layer},
+                              {"lookahead", layer.mode},
+                              {"query_cosine", layer.cosine},
+                              {"row_recall", layer.recall},
+                              {"captured_mass", layer.captured_mass}});
+  }
+  if (!quality.notes.empty()) json["notes"] = quality.notes;
   return json.dump(2) + "\n";
 }
 
@@ -28,6 +37,14 @@ std::string to_text(const QualitySummary& quality) {
        << "  top-1 agreement   " << quality.top1_agreement << "\n"
        << std::setprecision(6) << "  KL to full        mean " << quality.mean_kl << " (standard error "
        << quality.mean_kl_error << "), median " << quality.median_kl << " nats\n";
+  for (const std::string& note : quality.notes) text << "  note              " << note << "\n";
+  if (quality.layers.empty()) return text.str();
+  text << "  layer  lookahead  cosine of queries  recall of rows  captured mass\n" << std::setprecision(4);
+  for (const LayerQuality& layer : quality.layers) {
+    text << std::setw(7) << layer.layer << "  " << std::left << std::setw(9) << layer.mode << std::right
+         << std::setw(19) << layer.cosine << std::setw(16) << layer.recall << std::setw(15)
+         << layer.captured_mass << "\n";
+  }
   return text.str();
 }
 

@@ -3,8 +3,18 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace hybridgen {
+
+// One layer's choices of host rows, held against its true queries; means over tokens and query heads.
+struct LayerQuality {
+  int layer = 0;
+  std::string mode;          // of the lookahead part: off, choose or use
+  double cosine = 0;         // of the query that chose with the true one
+  double recall = 0;         // of the rows that the true query would have chosen
+  double captured_mass = 0;  // share of the softmax over all tokens that lies on the rows that entered
+};
 
 struct QualitySummary {
   std::int64_t predictions = 0;
@@ -16,6 +26,8 @@ struct QualitySummary {
   // Standard errors of the mean over predictions, as if these were independent; 0 of fewer than two.
   double log_likelihood_difference_error = 0;  // of mean(policy - reference) log-likelihood, in nats
   double mean_kl_error = 0;
+  std::vector<LayerQuality> layers;  // of a policy that chooses host rows, where it was asked for
+  std::vector<std::string> notes;    // what the policy says of itself
 };
 
 // For scripts: the fields by their names.

@@ -30,7 +30,11 @@ QualitySummary measure(const LoadedExperiment& loaded, const std::vector<std::in
   const std::shared_ptr<const HostModel> model = load_host_model(
       loaded.model, source_of(loaded.platform.machine, *loaded.platform.machine.tier_of(TierKind::hbm)));
   ForcedRun reference(loaded, find_preset("full-gpu")->composition, {}, model, ids, from);
-  ForcedRun policy(loaded, loaded.experiment.composition, loaded.experiment.params, model, ids, from);
+  AttentionMeter attention;
+  ForcedRun policy(loaded, loaded.experiment.composition, loaded.experiment.params, model, ids, from,
+                   [&attention](const AttentionSample& sample) {
+                     attention.add(sample.layer, sample.cosine, sample.recall, sample.captured_mass);
+                   });
   Progress progress("accuracy");
   QualityMeter meter;
   for (auto position = static_cast<std::size_t>(from) - 1; reference.advance() && policy.advance();
@@ -40,7 +44,11 @@ QualitySummary measure(const LoadedExperiment& loaded, const std::vector<std::in
     meter.add(reference.logits(), policy.logits(), ids[position + 1]);
     progress.show("token " + std::to_string(position + 1) + " of " + std::to_string(ids.size()));
   }
-  return meter.summary();
+  QualitySummary summary = meter.summary();
+  summary.layers = attention.layers();
+  for (LayerQuality& layer : summary.layers) layer.mode = name_of(policy.policy().lookahead(layer.layer));
+  summary.notes = policy.policy().notes();
+  return summary;
 }
 
 }  // namespace

@@ -30,8 +30,14 @@ enum class OpKind {
   send_partial,    // copy: the host's partial output and log-sum-exp up
   device_partial,  // the same attention over the device segment
   join_partials,   // one attention of the device's partial and the host's
+  predict_query,   // a layer's q as the input of the layer before it would have it: norm, projection, RoPE
+  pack_keys,       // gather the selected K rows into one buffer
+  send_keys,       // copy: the packed K rows up
+  row_logits,      // scaled q.K over the K rows that came up
+  fit_logits,      // device_logits of true and predicted q at once, and the line from one to the other
+  correct_scores,  // that line on the logits that came up
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::join_partials) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::correct_scores) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

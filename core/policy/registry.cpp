@@ -21,7 +21,11 @@ namespace hybridgen {
   PART(placement_semantic)       \
   PART(placement_interleave)     \
   PART(admission_continuous)     \
-  PART(admission_static)
+  PART(admission_static)         \
+  PART(lookahead_off)            \
+  PART(lookahead_choose)         \
+  PART(lookahead_use)            \
+  PART(lookahead_auto)
 
 #define HYBRIDGEN_DECLARE(name) PartEntry name();
 HYBRIDGEN_PARTS(HYBRIDGEN_DECLARE)
@@ -47,7 +51,7 @@ const std::vector<PresetEntry>& preset_registry() {
        {"flexgen-cpu-attention", "host", "", "newest", "unified"}},
       {"hybridgen",
        "logit-parallel attention split between device and host (HybridGen)",
-       {"hybridgen", "logit-parallel", "top-k", "fixed", "unified"}},
+       {"hybridgen", "logit-parallel", "top-k", "fixed", "unified", "continuous", "off"}},
   };
   return kPresets;
 }
@@ -58,11 +62,13 @@ std::string* Composition::choice(const std::string& slot) {
   if (slot == "split") return &split;
   if (slot == "placement") return &placement;
   if (slot == "admission") return &admission;
+  if (slot == "lookahead") return &lookahead;
   return nullptr;
 }
 
 const std::vector<std::string>& part_slots() {
-  static const std::vector<std::string> kSlots = {"attention", "select", "split", "placement", "admission"};
+  static const std::vector<std::string> kSlots = {"attention", "select",    "split",
+                                                  "placement", "admission", "lookahead"};
   return kSlots;
 }
 

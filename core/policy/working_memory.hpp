@@ -16,6 +16,8 @@ struct WorkingMemory {
 // In fp32, as the executors compute: per query token three hidden vectors (the residual stream, the normed
 // one, a product), Q, K and V, the attended heads, the FFN's first product and the rotary angles; per
 // request the vocabulary's logits; one attention logit per query head and cached token, of every request.
+// Working one layer ahead adds the predicted queries of two layers, and where they are corrected the device's
+// logits of both queries.
 // query_tokens: of the largest step, which is the longest prompt; requests: that decode together.
 WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,
                              std::int64_t requests);

@@ -17,7 +17,17 @@ inline Bytes bytes_of(KvDtype dtype) {
 }
 const char* name_of(KvDtype dtype);
 
-enum class Purpose { weights, device_kv, staging, host_k, host_v, exchange, activations, workspace };
+enum class Purpose {
+  weights,
+  device_kv,
+  staging,
+  host_k,
+  host_v,
+  exchange,
+  activations,
+  workspace,
+  predictor,
+};
 const char* name_of(Purpose purpose);
 // What kernels work in: part of what must fit, not of what is kept and counted as a tier's peak.
 inline bool is_working_memory(Purpose purpose) {
@@ -32,10 +42,19 @@ struct Reservation {
 
 // The room of one request at a time.
 struct SlotPlan {
-  Tokens segment_tokens = 0;                // slots of the device ring
+  Tokens segment_tokens = 0;                // slots of the device segment
+  Tokens sink_tokens = 0;                   // of these, for the first tokens; the others are the ring
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
   std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+};
+
+// What working one layer ahead needs room for, in every slot.
+struct LookaheadPlan {
+  bool predicts = false;  // some layer's queries are predicted
+  bool fitted = false;    // with the model's fitted predictor
+  bool keys_up = false;   // chosen K rows go up beside the V rows
+  bool corrects = false;  // the device has the logits of both queries
 };
 
 // The sizes it inherits are the most that any slot has.
@@ -45,9 +64,13 @@ struct MemoryPlan : SlotPlan {
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
   int staging_buffers = 0;
-  bool exchange_partials = false;         // partial outputs go up, in every slot
+  bool exchange_partials = false;  // partial outputs go up, in every slot
+  LookaheadPlan lookahead;
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
+
+  // Layers whose exchange is alive at once: layer i uses the buffers i mod this.
+  int exchange_buffers() const { return lookahead.predicts ? 2 : 1; }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -28,6 +28,8 @@ const char* name_of(Purpose purpose) {
       return "activations";
     case Purpose::workspace:
       return "workspace";
+    case Purpose::predictor:
+      return "query predictor";
   }
   return "?";
 }

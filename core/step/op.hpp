@@ -27,12 +27,13 @@ enum class SelectRule {
 // core/policy/model_ops.cpp fills them in, kind by kind.
 struct Work {
   KvPlace kv = KvPlace::none;
-  int buffer = 0;          // which of the staging buffers
+  int buffer = 0;          // which of the staging buffers, or of the exchange's
   Tokens first_token = 0;  // first position of the token range that the op covers
   Tokens tokens = 0;       // length of that range
   SelectRule rule = SelectRule::all;
   std::int64_t rows_per_head = 0;  // rows selected per query head, or their bound
   std::int64_t alpha_milli = 0;    // threshold: distance to the maximum in thousandths
+  bool predicted = false;          // of the predicted query instead of the true one
 };
 
 struct Op {

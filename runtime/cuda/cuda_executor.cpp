@@ -83,7 +83,9 @@ class CudaExecutor final : public RealExecutor {
     capabilities_.executor = "cuda";
     capabilities_.kinds.fill(true);
     for (const OpKind kind :
-         {OpKind::host_attend, OpKind::send_partial, OpKind::device_partial, OpKind::join_partials}) {
+         {OpKind::host_attend, OpKind::send_partial, OpKind::device_partial, OpKind::join_partials,
+          OpKind::predict_query, OpKind::pack_keys, OpKind::send_keys, OpKind::row_logits, OpKind::fit_logits,
+          OpKind::correct_scores}) {
       capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
     }
     for (const auto& prompt : feed_.prompts) {

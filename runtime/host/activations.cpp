@@ -15,6 +15,13 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   hidden.resize(size(most_tokens, model.hidden));
   normed.resize(size(most_tokens, model.hidden));
   qkv.resize(size(most_tokens, qkv_width));
+  if (plan.lookahead.predicts) {  // queries of decode steps alone: one token of every request
+    for (auto& each : predicted) each.resize(size(most_rows, model.q_width()));
+  }
+  if (plan.lookahead.fitted) {
+    low_rank.resize(size(most_rows, model.predictor.rank));
+    missing.resize(size(most_rows, model.q_width()));
+  }
   attended.resize(size(most_tokens, model.q_width()));
   ffn_in.resize(size(most_tokens, model.ffn_in_width()));
   product.resize(size(most_tokens, model.hidden));

@@ -1,7 +1,9 @@
 // What the device computes: the transformer's layers over its own memory.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <span>
 
 #include "core/base/check.hpp"
 #include "runtime/host/op_runner.hpp"
@@ -29,6 +31,11 @@ void gemv_each(const kernels::Half* weights, const float* x, std::int64_t x_stri
       kernels::gemv_f16(weights, x + t * x_stride, out + t * out_stride, row, stop, cols);
     }
   }
+}
+
+// Unused spans have no rows.
+std::int64_t rows_of(const std::array<kernels::KvSpan, 3>& spans) {
+  return spans[0].count + spans[1].count + spans[2].count;
 }
 
 }  // namespace
@@ -109,6 +116,11 @@ void OpRunner::project(const OpContext& context, const ProductWeights& weights, 
 void OpRunner::norm_qkv(const OpContext& context) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
   const Tokens tokens = query_tokens(context.step);
+  if (feed_.on_layer_input) {
+    feed_.on_layer_input(
+        context.op.layer,
+        std::span<const float>(act_.hidden).first(static_cast<std::size_t>(tokens * shape_.hidden)));
+  }
   norm(context, layer.attention_norm);
   project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
           act_.qkv.data(), act_.qkv_width);
@@ -148,7 +160,7 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
   const Work& work = context.op.work;
   const RowStore& k_store = kv.device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v_store = kv.device_v(work.kv, context.op.layer, work.buffer);
-  const Tokens slot = position % k_store.slots;
+  const Tokens slot = segment_slot(position, k_store.slots, k_store.sinks);
   for (int head = 0; head < shape_.kv_heads; ++head) {
     const std::int64_t offset = head * shape_.head_dim;
     kernels::store_rows(kv_type_, k + offset, k_store.head(head, head_row_) + slot * head_row_,
@@ -158,20 +170,25 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
   }
 }
 
-// The newest `tokens` tokens of the op's request on the device, as spans in token order. Returns how many
-// spans.
-int OpRunner::spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const {
+// The op's `tokens` tokens of its request on the device, as spans in token order: the newest, and before them
+// the first ones where the store keeps these. Returns how many spans.
+int OpRunner::spans_of(const OpContext& context, int kv_head, Spans& spans) const {
   const Work& work = context.op.work;
   const RowPlace place = place_of(context);
   const Tokens context_tokens = place.first_position + place.query_tokens;
   const RowStore& k = buffers(context).device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v = buffers(context).device_v(work.kv, context.op.layer, work.buffer);
   int count = 0;
-  for (const SlotRun& run : ring_runs(context_tokens - work.tokens, work.tokens, k.slots)) {
-    if (run.count == 0) continue;
-    spans[count++] = {k.head(kv_head, head_row_) + run.slot * head_row_,
-                      v.head(kv_head, head_row_) + run.slot * head_row_, run.count};
-  }
+  const auto add = [&](const SlotRun& run) {
+    if (run.count == 0) return;
+    spans.at(static_cast<std::size_t>(count++)) = {k.head(kv_head, head_row_) + run.slot * head_row_,
+                                                   v.head(kv_head, head_row_) + run.slot * head_row_,
+                                                   run.count};
+  };
+  const Tokens sinks = std::min(k.sinks, work.tokens);
+  add({0, sinks});
+  const Tokens newest = work.tokens - sinks;
+  for (const SlotRun& run : segment_runs(context_tokens - newest, newest, k.slots, k.sinks)) add(run);
   return count;
 }
 
@@ -184,17 +201,17 @@ void OpRunner::attend(const OpContext& context) {
   context.team.parallel(shape_.kv_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
     float* scratch = act_.scratch[static_cast<std::size_t>(thread)].data();
     for (std::int64_t head = begin; head < end; ++head) {
-      kernels::KvSpan spans[2];
+      Spans spans;
       const int span_count = spans_of(context, static_cast<int>(head), spans);
-      walked += spans[0].count + spans[1].count;
+      walked += rows_of(spans);
       const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group_width;
       float* out = act_.attended.data() + place.first_query * shape_.q_width() + head * group_width;
       if (place.query_tokens == 1) {
-        kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_, scratch, out,
+        kernels::attend(kv_type_, q, group, shape_.head_dim, spans.data(), span_count, scale_, scratch, out,
                         all_lse == nullptr ? nullptr : all_lse + head * group);
       } else {
         kernels::prefill(kv_type_, q, act_.qkv_width, place.query_tokens, place.first_position, group,
-                         shape_.head_dim, spans, span_count, scale_, scratch, out, shape_.q_width());
+                         shape_.head_dim, spans.data(), span_count, scale_, scratch, out, shape_.q_width());
       }
     }
   });
@@ -208,15 +225,15 @@ void OpRunner::device_logits(const OpContext& context) {
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
-      kernels::KvSpan spans[2];
+      Spans spans;
       const int span_count = spans_of(context, static_cast<int>(head), spans);
-      walked += spans[0].count + spans[1].count;
+      walked += rows_of(spans);
       const float* q = act_.qkv.data() + place.first_query * act_.qkv_width + head * group * shape_.head_dim;
       float* scores = request.device_scores + head * group * request.size().segment_tokens;
-      for (int i = 0; i < span_count; ++i) {
-        kernels::logits(kv_type_, q, group, shape_.head_dim, spans[i].k, spans[i].count, scale_, scores,
+      for (const kernels::KvSpan& span : std::span(spans).first(static_cast<std::size_t>(span_count))) {
+        kernels::logits(kv_type_, q, group, shape_.head_dim, span.k, span.count, scale_, scores,
                         request.size().segment_tokens);
-        scores += spans[i].count;
+        scores += span.count;
       }
     }
   });
@@ -225,25 +242,30 @@ void OpRunner::device_logits(const OpContext& context) {
 
 void OpRunner::joint_attend(const OpContext& context) {
   const RowPlace place = place_of(context);
+  if (feed_.on_attention && place.first_position % feed_.attention_every == 0) probe(context);
   RequestBuffers& request = buffers(context);
+  const Exchange& exchange = exchange_of(context);
   const int group = shape_.group();
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   std::vector<kernels::HostRows> rows(static_cast<std::size_t>(shape_.query_heads));
   std::int64_t before = 0;
   for (std::size_t head = 0; head < rows.size(); ++head) {
-    rows[head] = {request.device_chosen_scores + before, request.device_packed + before * head_row_,
-                  request.counts[head]};
-    before += request.counts[head];
+    rows[head] = {exchange.device_chosen_scores + before, exchange.device_packed + before * head_row_,
+                  exchange.counts[head]};
+    before += exchange.counts[head];
   }
   context.team.parallel(shape_.kv_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
-      kernels::KvSpan spans[2];
+      Spans spans;
       const int span_count = spans_of(context, static_cast<int>(head), spans);
-      walked += spans[0].count + spans[1].count;
-      const kernels::RowSpan v_spans[2] = {{spans[0].v, spans[0].count}, {spans[1].v, spans[1].count}};
+      walked += rows_of(spans);
+      std::array<kernels::RowSpan, 3> v_spans;
+      std::transform(spans.begin(), spans.end(), v_spans.begin(), [](const kernels::KvSpan& span) {
+        return kernels::RowSpan{span.v, span.count};
+      });
       float* out =
           act_.attended.data() + place.first_query * shape_.q_width() + head * group * shape_.head_dim;
-      kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
+      kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans.data(), span_count,
                             request.device_scores + head * group * request.size().segment_tokens,
                             request.size().segment_tokens, rows.data() + head * group, out, nullptr);
     }

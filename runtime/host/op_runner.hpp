@@ -2,6 +2,7 @@
 // plays the GPU: its ops touch its own memory only, and the copies between are real copies.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -61,7 +62,15 @@ class OpRunner {
   // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
   void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
-  int spans_of(const OpContext& context, int kv_head, kernels::KvSpan (&spans)[2]) const;
+  using Spans = std::array<kernels::KvSpan, 3>;
+  int spans_of(const OpContext& context, int kv_head, Spans& spans) const;
+
+  // lookahead_ops.cpp
+  void predict_query(const OpContext& context);
+  void fit_logits(const OpContext& context);
+  void correct_scores(const OpContext& context);
+  void row_logits(const OpContext& context);
+  void probe(const OpContext& context);
 
   // copy_ops.cpp
   void load_kv(const OpContext& context);
@@ -72,6 +81,9 @@ class OpRunner {
   void send_rows(const OpContext& context);
   void send_partial(const OpContext& context);
 
+  Exchange& exchange_of(const OpContext& context) {
+    return buffers(context).exchange(context.op.work.buffer);
+  }
   RequestBuffers& buffers(const OpContext& context) { return slots_.at(context.op.slot.index()); }
   const RequestBuffers& buffers(const OpContext& context) const { return slots_.at(context.op.slot.index()); }
 

@@ -19,6 +19,7 @@ namespace hybridgen {
 struct RowStore {
   std::byte* base = nullptr;
   Tokens slots = 0;
+  Tokens sinks = 0;  // slots of the first tokens, before the ring
 
   std::byte* head(int kv_head, Bytes row) const { return base + (kv_head * slots) * row; }
 };
@@ -33,11 +34,37 @@ struct SlotRun {
 // ring wraps; unused runs have count 0.
 std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots);
 
+// The same in a store whose first `sinks` slots hold the first tokens for good and whose others are the ring:
+// position p >= sinks sits in slot sinks + (p - sinks) mod (slots - sinks). Runs in token order.
+std::array<SlotRun, 3> segment_runs(Tokens first, Tokens count, Tokens slots, Tokens sinks);
+// The slot of one position.
+inline Tokens segment_slot(Tokens position, Tokens slots, Tokens sinks) {
+  return position < sinks ? position : sinks + (position - sinks) % (slots - sinks);
+}
+
 // Attention over some of a request's tokens: what joins it with attention over the others. Output and
 // log-sum-exp lie behind each other, so that they travel as one.
 struct Partial {
   float* out = nullptr;  // [query_heads][head_dim]
   float* lse = nullptr;  // [query_heads]
+};
+
+// What one layer's attention sends to and fro. Two layers' are alive at once where the host works one ahead.
+struct Exchange {
+  // Host side.
+  float* query = nullptr;            // [query_heads][head_dim], as sent down
+  std::int32_t* rows = nullptr;      // [query_heads][rows_per_head], chosen row indices
+  float* chosen_scores = nullptr;    // behind each other, head after head
+  std::byte* packed_keys = nullptr;  // K rows in the order of chosen_scores; null where none go up
+  std::byte* packed = nullptr;       // V rows in the same order
+  std::vector<std::int64_t> counts;  // by query head: how many were chosen
+
+  // Device side.
+  float* device_chosen_scores = nullptr;
+  std::byte* device_packed_keys = nullptr;
+  std::byte* device_packed = nullptr;
+
+  std::int64_t chosen() const;  // sum of counts
 };
 
 class RequestBuffers {
@@ -54,31 +81,30 @@ class RequestBuffers {
   const RowStore& host_k(int layer) const { return host_k_.at(static_cast<std::size_t>(layer)); }
   const RowStore& host_v(int layer) const { return host_v_.at(static_cast<std::size_t>(layer)); }
 
-  // Host side of the exchange.
-  float* query = nullptr;              // [query_heads][head_dim], as sent down
+  // By Work::buffer of the layer's ops.
+  Exchange& exchange(int buffer) { return exchange_.at(static_cast<std::size_t>(buffer)); }
+  const Exchange& exchange(int buffer) const { return exchange_.at(static_cast<std::size_t>(buffer)); }
+
+  // Host side, of one layer at a time: the host's lane works on no two at once.
   float* host_scores = nullptr;        // [query_heads][host_tokens]
-  std::int32_t* rows = nullptr;        // [query_heads][rows_per_head], chosen row indices
-  float* chosen_scores = nullptr;      // behind each other, head after head
-  std::byte* packed = nullptr;         // V rows in the order of chosen_scores
-  std::vector<std::int64_t> counts;    // by query head: how many were chosen
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
   Partial host_partial;
   std::vector<float> partials;  // of the host's attention, one part per thread
 
-  // Device side of the exchange.
+  // Device side, the same.
   float* device_scores = nullptr;  // [query_heads][segment_tokens]
-  float* device_chosen_scores = nullptr;
-  std::byte* device_packed = nullptr;
-  Partial host_partial_up;        // as sent up
-  std::vector<float> device_lse;  // [query_heads], of the device's own partial
-
-  std::int64_t chosen() const;  // sum of counts
+  float* device_predicted_scores =
+      nullptr;                      // the same of the predicted query; null where nothing is corrected
+  std::vector<float> slope, shift;  // [query_heads], from predicted to true logits
+  Partial host_partial_up;          // as sent up
+  std::vector<float> device_lse;    // [query_heads], of the device's own partial
 
  private:
   void take_rows_exchange(const ModelShape& model, const MemoryPlan& plan, TierMemory& host,
                           TierMemory& device);
 
   SlotPlan size_;
+  std::vector<Exchange> exchange_;
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer
   std::vector<RowStore> host_k_, host_v_;        // by layer

@@ -29,9 +29,10 @@ struct Case {
 
 // A value for a parameter that has no default, so that a policy nobody thought of here can be run.
 std::int64_t some_value(const ParamSpec& spec) {
-  const std::int64_t wanted = spec.kind == ParamKind::tokens  ? 20
-                              : spec.kind == ParamKind::ratio ? 150'000
-                                                              : 2'000;
+  const std::int64_t wanted = spec.kind == ParamKind::choice   ? spec.least
+                              : spec.kind == ParamKind::tokens ? 20
+                              : spec.kind == ParamKind::ratio  ? 150'000
+                                                               : 2'000;
   return std::clamp(wanted, spec.least, spec.most);
 }
 
@@ -93,6 +94,11 @@ std::vector<Case> cases() {
     for (const auto& parts : ablations_of(preset)) add(preset.name, parts);
   }
   add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}});
+  add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}, {"lookahead", "choose"}});
+  PolicyChoice corrected = choice_of("hybridgen", {{"lookahead", "use"}, {"select", "threshold"}});
+  corrected.params["lookahead_correct"] = 1;
+  corrected.params["sink_tokens"] = 4;
+  choices.emplace_back("hybridgen_use_corrected_sinks", corrected);
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(
