@@ -6,13 +6,14 @@ SIMULATED = "#E69F00"
 
 # Kinds of ops by what they do for the reader of the picture; two dozen colours would say nothing.
 GROUPS = (
-    ("projections and FFN", "#999999", ("embed", "norm_qkv", "project_out", "ffn", "lm_head", "sample")),
+    ("projections and FFN", "#999999", ("embed", "norm_qkv", "project_out", "ffn", "lm_head", "sample",
+                                         "predict_query")),
     ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv",
                                             "device_partial", "join_partials", "page_bounds", "select_pages",
                                             "attend_pages", "score_prompt", "keep_rows", "evict_row",
-                                            "attend_kept")),
-    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend")),
-    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial")),
+                                            "attend_kept", "row_logits", "fit_logits", "correct_scores")),
+    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend", "pack_keys")),
+    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial", "send_keys")),
     ("copies to the host", "#CC79A7", ("offload_kv", "send_query")),
 )
 LAYERS_SHOWN = 3  # a whole step is a comb of thirty equal teeth

@@ -41,6 +41,11 @@ void print_speed(const RunMetrics& metrics) {
               << " p50, " << metrics.tpot_p90_ms << " p90, " << metrics.tpot_p99_ms << " p99\n"
               << "  decode          " << metrics.decode_tokens_per_s << " tokens/s\n";
   }
+  if (metrics.host.host_ns > 0) {
+    std::cout << "  host hidden     " << 100 * metrics.host.hidden_share() << " % of "
+              << static_cast<double>(metrics.host.host_ns) / 1e6 / static_cast<double>(metrics.tpot_ms.size())
+              << " ms host work per decode step, behind the device's\n";
+  }
   std::cout << "  whole run       " << metrics.tokens_per_s << " new tokens/s\n";
 }
 

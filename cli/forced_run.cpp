@@ -6,16 +6,21 @@ namespace hybridgen::cli {
 
 ForcedRun::ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
                      std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids,
-                     Tokens from, Tokens answer_tokens)
+                     Tokens from, Tokens answer_tokens,
+                     std::function<void(const AttentionSample&)> on_attention)
     : workload_{1, from, static_cast<Tokens>(ids.size()) - from + answer_tokens, false},
       policy_(composition, {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, params},
               workload_),
       executor_((check_fits(loaded.platform.machine, policy_.memory_plan()), loaded.platform.machine),
-                std::move(model), policy_.memory_plan(), feed(ids, from), workload_.most_new_tokens()),
+                std::move(model), policy_.memory_plan(), feed(ids, from, std::move(on_attention)),
+                workload_.most_new_tokens()),
       driver_(loaded.platform.machine, loaded.model.shape, workload_, policy_, executor_) {}
 
-TokenFeed ForcedRun::feed(const std::vector<std::int32_t>& ids, Tokens from) {
+TokenFeed ForcedRun::feed(const std::vector<std::int32_t>& ids, Tokens from,
+                          std::function<void(const AttentionSample&)> on_attention) {
   TokenFeed feed;
+  feed.on_attention = std::move(on_attention);
+  feed.attention_every = 8;  // enough for means, and a run stays about as long as without
   feed.prompts.emplace_back(ids.begin(), ids.begin() + from);
   feed.forced.emplace_back(ids.begin() + from, ids.end());
   feed.on_logits = [this](RequestId, Tokens, std::span<const float> logits) {

@@ -3,7 +3,9 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "formats/lookahead_file.hpp"
 #include "formats/safetensors.hpp"
+#include "runtime/weights/predictor_weights.hpp"
 
 namespace hybridgen::cli {
 namespace {
@@ -63,6 +65,16 @@ std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files, const 
       },
       [&memory](Bytes bytes) { return memory->allocate(bytes); });
   refuse_unused(files.shape, folder, used);
+  if (files.shape.predictor.present()) {
+    const SafetensorsFile fitted(files.folder + "/" + kLookaheadFile);
+    load_predictor(
+        [&](const std::string& name) -> std::optional<TensorView> {
+          const auto found = fitted.tensors().find(name);
+          if (found == fitted.tensors().end()) return std::nullopt;
+          return TensorView{type_of(found->second.type), found->second.shape, found->second.data};
+        },
+        [&memory](Bytes bytes) { return memory->allocate(bytes); }, model->weights);
+  }
   model->memory = memory;
   return model;
 }
@@ -72,7 +84,9 @@ std::shared_ptr<const HostModel> dummy_host_model(const ModelShape& shape, std::
   auto memory = std::make_shared<TierMemory>("weights", source);
   auto model = std::make_shared<HostModel>();
   model->shape = shape;
-  model->weights = dummy_weights(shape, seed, [&memory](Bytes bytes) { return memory->allocate(bytes); });
+  const auto allocate = [&memory](Bytes bytes) { return memory->allocate(bytes); };
+  model->weights = dummy_weights(shape, seed, allocate);
+  if (shape.predictor.present()) dummy_predictor(seed, allocate, model->weights);
   model->memory = memory;
   return model;
 }

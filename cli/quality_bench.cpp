@@ -76,6 +76,7 @@ void QualityOptions::add_to(boost::program_options::options_description& descrip
   add("platform", po::value(&shared.platform),
       "platform to use instead of the experiment's: a name or a file");
   add("set", po::value(&shared.set)->composing(), "KEY.PATH=VALUE: replace a value of every experiment");
+  add("unset", po::value(&shared.unset)->composing(), "KEY.PATH: take a key out of every experiment");
   add("json", po::bool_switch(&shared.json), "print JSON on standard output");
 }
 
@@ -145,7 +146,11 @@ void QualityBench::run_reference(Progress& progress) {
 QualityRow QualityBench::measure(const QualitySubject& subject) {
   Progress progress("quality");
   if (reference_.empty()) run_reference(progress);
-  ForcedRun run(loaded_, subject.composition, subject.params, model_, ids_, from_);
+  AttentionMeter attention;
+  ForcedRun run(loaded_, subject.composition, subject.params, model_, ids_, from_, 0,
+                [&attention](const AttentionSample& sample) {
+                  attention.add(sample.layer, sample.cosine, sample.recall, sample.captured_mass);
+                });
   progress.show(subject.name + ", prompt");
   run.advance();
   QualityMeter meter;
@@ -157,6 +162,9 @@ QualityRow QualityBench::measure(const QualitySubject& subject) {
                   std::to_string(ids_.size()));
   }
   QualityRow row{subject.name, subject.budget, meter.summary(), 0, 0};
+  row.quality.layers = attention.layers();
+  for (LayerQuality& layer : row.quality.layers) layer.mode = name_of(run.policy().lookahead(layer.layer));
+  row.quality.notes = run.policy().notes();
   add_bytes(loaded_.platform.machine, run.timeline(), row);
   return row;
 }

@@ -30,7 +30,7 @@ struct QualityOptions {
   Tokens from = 0;   // tokens that are prefilled with full attention
   Tokens limit = 0;  // of the text; 0: all
 
-  // Adds --text, --from, --tokens, --platform, --set, --json.
+  // Adds --text, --from, --tokens, --platform, --set, --unset, --json.
   void add_to(boost::program_options::options_description& description);
   // BadInput names the option that is missing or wrong.
   void check() const;

@@ -6,6 +6,7 @@
 
 #include "core/base/error.hpp"
 #include "formats/hf_config.hpp"
+#include "formats/lookahead_file.hpp"
 #include "formats/search_path.hpp"
 #include "formats/yaml_reader.hpp"
 
@@ -25,7 +26,9 @@ bool has_config(const fs::path& folder) {
 
 ModelFiles from_folder(const fs::path& folder) {
   const std::string config = (folder / "config.json").string();
-  return {read_hf_config(config), folder.string(), read_end_tokens(config)};
+  ModelFiles files{read_hf_config(config), folder.string(), read_end_tokens(config)};
+  files.shape.predictor = read_query_predictor(files.folder, files.shape);
+  return files;
 }
 
 ModelFiles from_yaml(const fs::path& file) {

@@ -22,6 +22,15 @@ nlohmann::ordered_json as_json(const QualityRow& row) {
   json["top1_agreement_error"] = quality.top1_agreement_error;
   json["mean_kl_error"] = quality.mean_kl_error;
   json["median_kl_error"] = quality.median_kl_error;
+  if (!quality.layers.empty()) json["layers"] = nlohmann::ordered_json::array();
+  for (const LayerQuality& layer : quality.layers) {
+    json["layers"].push_back({{"layer", layer.layer},
+                              {"lookahead", layer.mode},
+                              {"query_cosine", layer.cosine},
+                              {"row_recall", layer.recall},
+                              {"captured_mass", layer.captured_mass}});
+  }
+  if (!quality.notes.empty()) json["notes"] = quality.notes;
   json["attention_bytes_per_token"] = row.attention_bytes;
   json["link_bytes_per_token"] = row.link_bytes;
   return json;
@@ -51,6 +60,14 @@ std::string to_text(const QualitySummary& quality) {
        << std::setprecision(6) << "  KL to full        mean " << quality.mean_kl << " (standard error "
        << quality.mean_kl_error << "), median " << quality.median_kl << " (" << quality.median_kl_error
        << ") nats\n";
+  for (const std::string& note : quality.notes) text << "  note              " << note << "\n";
+  if (quality.layers.empty()) return text.str();
+  text << "  layer  lookahead  cosine of queries  recall of rows  captured mass\n" << std::setprecision(4);
+  for (const LayerQuality& layer : quality.layers) {
+    text << std::setw(7) << layer.layer << "  " << std::left << std::setw(9) << layer.mode << std::right
+         << std::setw(19) << layer.cosine << std::setw(16) << layer.recall << std::setw(15)
+         << layer.captured_mass << "\n";
+  }
   return text.str();
 }
 

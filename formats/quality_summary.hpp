@@ -9,6 +9,15 @@
 
 namespace hybridgen {
 
+// One layer's choices of host rows, held against its true queries; means over tokens and query heads.
+struct LayerQuality {
+  int layer = 0;
+  std::string mode;          // of the lookahead part: off, choose or use
+  double cosine = 0;         // of the query that chose with the true one
+  double recall = 0;         // of the rows that the true query would have chosen
+  double captured_mass = 0;  // share of the softmax over all tokens that lies on the rows that entered
+};
+
 struct QualitySummary {
   std::int64_t predictions = 0;
   double perplexity = 0;            // of the policy: exp(mean negative log-likelihood of the targets)
@@ -20,7 +29,9 @@ struct QualitySummary {
   double log_likelihood_difference_error = 0;  // of mean(policy - reference) log-likelihood, in nats
   double top1_agreement_error = 0;
   double mean_kl_error = 0;
-  double median_kl_error = 0;  // by the ranks half a binomial deviation to either side
+  double median_kl_error = 0;        // by the ranks half a binomial deviation to either side
+  std::vector<LayerQuality> layers;  // of a policy that chooses host rows, where it was asked for
+  std::vector<std::string> notes;    // what the policy says of itself
 };
 
 // One policy of a comparison.

@@ -40,6 +40,9 @@ void add_speed(Json& json, const RunMetrics& metrics) {
                      {"p99", of_decode(metrics, metrics.tpot_p99_ms)}};
   json["decode_tokens_per_s"] = of_decode(metrics, metrics.decode_tokens_per_s);
   json["tokens_per_s"] = metrics.tokens_per_s;
+  // Of the decode steps' host work, where there is any.
+  const bool host = metrics.host.host_ns > 0;
+  json["host_hidden_share"] = host ? Json(metrics.host.hidden_share()) : Json(nullptr);
 }
 
 Json repeat_json(const Machine& machine, const RunMetrics& metrics) {

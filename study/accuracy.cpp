@@ -66,6 +66,23 @@ void check_logits(std::span<const float> logits, const char* whose) {
 
 }  // namespace
 
+void AttentionMeter::add(int layer, double cosine, double recall, double captured_mass) {
+  Sum& sum = sums_[layer];
+  ++sum.count;
+  sum.cosine += cosine;
+  sum.recall += recall;
+  sum.captured_mass += captured_mass;
+}
+
+std::vector<LayerQuality> AttentionMeter::layers() const {
+  std::vector<LayerQuality> list;
+  for (const auto& [layer, sum] : sums_) {
+    const auto count = static_cast<double>(sum.count);
+    list.push_back({layer, "", sum.cosine / count, sum.recall / count, sum.captured_mass / count});
+  }
+  return list;
+}
+
 void QualityMeter::add(std::span<const float> reference_logits, std::span<const float> policy_logits,
                        int target_token) {
   HG_CHECK(!reference_logits.empty() && reference_logits.size() == policy_logits.size(),

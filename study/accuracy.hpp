@@ -3,12 +3,28 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
 #include "formats/quality_summary.hpp"
 
 namespace hybridgen {
+
+// Adds up what choosing host rows did, layer by layer.
+class AttentionMeter {
+ public:
+  void add(int layer, double cosine, double recall, double captured_mass);
+  // Layers that were heard of, in order; their mode is left empty.
+  std::vector<LayerQuality> layers() const;
+
+ private:
+  struct Sum {
+    std::int64_t count = 0;
+    double cosine = 0, recall = 0, captured_mass = 0;
+  };
+  std::map<int, Sum> sums_;
+};
 
 // Adds up predictions one by one. All arithmetic in double precision.
 class QualityMeter {

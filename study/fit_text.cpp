@@ -13,7 +13,7 @@ struct Column {
   std::array<Purpose, 3> purposes;
 };
 const std::array<Column, 6> kColumns = {{
-    {"weights", {Purpose::weights, Purpose::weights, Purpose::weights}},
+    {"weights", {Purpose::weights, Purpose::predictor, Purpose::predictor}},
     {"KV", {Purpose::device_kv, Purpose::host_k, Purpose::host_v}},
     {"staging", {Purpose::staging, Purpose::staging, Purpose::staging}},
     {"exchange", {Purpose::exchange, Purpose::exchange, Purpose::exchange}},

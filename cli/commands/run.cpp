@@ -62,7 +62,8 @@ int run_command(const std::vector<std::string>& arguments) {
   const WorkloadShape workload = experiment.workload();
   if (experiment.weights == WeightSource::files) require_weights(loaded.model);
   if (checked_only(options, loaded)) return 0;
-  const MemoryPlan plan = policy_of(loaded).memory_plan();
+  const Policy planned = policy_of(loaded);
+  const MemoryPlan& plan = planned.memory_plan();
   check_plays(executor_name, machine, plan);
   const TokenFeed feed = feed_of(loaded);
   const std::shared_ptr<const HostModel> model = model_of(loaded, source_of(machine, plan.device_tier));
@@ -70,6 +71,7 @@ int run_command(const std::vector<std::string>& arguments) {
   ResultHeader header;
   header.executor = executor_name;
   header.outcome_source = "kernels";
+  header.notes = planned.notes();
   std::vector<Timeline> timelines;
   std::vector<std::int32_t> generated;
   Progress progress(experiment.composition.preset);

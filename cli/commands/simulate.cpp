@@ -44,6 +44,7 @@ int simulate_command(const std::vector<std::string>& arguments) {
   ResultHeader header;
   header.executor = engine;
   header.outcome_source = world.outcome_source();
+  header.notes = policy.notes();
   finish_run(options, loaded, header, {timeline});
   return 0;
 }

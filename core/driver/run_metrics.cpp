@@ -36,6 +36,7 @@ RunMetrics metrics_of(const Timeline& timeline) {
     }
     before = step.end;
   }
+  metrics.host = host_overlap(timeline);
   const TimeNs duration = before - origin;
   if (duration > 0) metrics.tokens_per_s = (prefills + decode_tokens) / static_cast<double>(duration) * 1e9;
   if (prefills > 0) metrics.ttft_ms /= prefills;

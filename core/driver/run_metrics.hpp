@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/driver/overlap.hpp"
 #include "core/driver/timeline.hpp"
 
 namespace hybridgen {
@@ -14,6 +15,7 @@ struct RunMetrics {
   double decode_tokens_per_s = 0;  // of the decode steps alone
   double tokens_per_s = 0;         // all new tokens over the whole run
   std::vector<double> tpot_ms;  // every decode step's, in order; empty: the other decode figures mean nothing
+  HostOverlap host;             // of the decode steps
   std::vector<Bytes> channel_bytes;  // by channel id, over the whole run
 };
 

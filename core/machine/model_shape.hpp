@@ -7,6 +7,7 @@
 
 #include "core/base/units.hpp"
 #include "core/machine/model_blocks.hpp"
+#include "core/machine/query_predictor.hpp"
 
 namespace hybridgen {
 
@@ -28,6 +29,7 @@ struct ModelShape {
   double norm_eps = 0;
   bool tied_embeddings = false;
   ModelBlocks blocks = {};
+  QueryPredictor predictor = {};  // where one was fitted to these weights
 
   int group() const { return query_heads / kv_heads; }  // query heads per KV head (GQA)
   std::int64_t q_width() const { return static_cast<std::int64_t>(query_heads) * head_dim; }
@@ -64,6 +66,13 @@ struct ModelShape {
   Bytes out_bytes() const { return kWeightBytes * out_weights() + kVectorBytes * out_biases(); }
   Bytes ffn_bytes() const { return kWeightBytes * ffn_weights() + kVectorBytes * ffn_biases(); }
   Bytes head_bytes() const { return kWeightBytes * head_weights(); }
+  // That a prediction of a layer's queries reads: the q rows of its projection, and the fitted predictor's
+  // two factors where it is used.
+  Bytes q_bytes() const {
+    return kWeightBytes * hidden * q_width() + (blocks.qkv_bias ? kVectorBytes * q_width() : 0);
+  }
+  std::int64_t predictor_weights() const { return predictor.rank * (hidden + q_width()); }
+  Bytes predictor_bytes() const { return kWeightBytes * predictor_weights(); }  // of one layer
   // That the embedding of one token reads: its row, and its position's where positions are learned.
   Bytes embed_bytes() const {
     return kWeightBytes * hidden * (blocks.position == PositionKind::learned ? 2 : 1);

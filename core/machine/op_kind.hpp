@@ -35,11 +35,16 @@ enum class OpKind {
   attend_pages,    // gather: attention on the device over each query head's own pages
   score_prompt,    // attention mass of a prompt's queries on each of its tokens, per KV head
   keep_rows,       // the prompt's rows that stay: staging buffer to device segment, chosen per KV head
-  evict_row,    // the slot of the segment that the new token takes: a free one, or that of a row which goes
-  attend_kept,  // decode: attention on the device over the kept rows; adds to their mass where a rule needs
-                // it
+  evict_row,       // the slot of the segment that the new token takes: a free one, or a leaving row's
+  attend_kept,     // decode: attention on the device over the kept rows; may add to their mass
+  predict_query,   // a layer's q as the input of the layer before it would have it: norm, projection, RoPE
+  pack_keys,       // gather the selected K rows into one buffer
+  send_keys,       // copy: the packed K rows up
+  row_logits,      // scaled q.K over the K rows that came up
+  fit_logits,      // device_logits of true and predicted q at once, and the line from one to the other
+  correct_scores,  // that line on the logits that came up
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_kept) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::correct_scores) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

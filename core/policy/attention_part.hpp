@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/policy/decision.hpp"
+#include "core/policy/lookahead_part.hpp"
 #include "core/policy/model_ops.hpp"
 #include "core/policy/observation.hpp"
 #include "core/policy/workload_shape.hpp"
@@ -38,6 +40,10 @@ class AttentionPart {
   // Starts building a step: may add ops that come before the first layer.
   virtual std::unique_ptr<AttentionStep> open(const Decision& decision, const ModelOps& ops,
                                               StepBuilder& builder) const = 0;
+  // Where the host's logits of a layer come from; `off` where there is no host or no lookahead.
+  virtual LookaheadMode lookahead(int) const { return LookaheadMode::off; }
+  // For people, beside a result: what a reader of the experiment alone would not know.
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 }  // namespace hybridgen

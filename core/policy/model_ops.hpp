@@ -56,6 +56,8 @@ class ModelOps {
   Op project_out(const Decision& decision, int layer) const;
   Op ffn(const Decision& decision, int layer) const;
   Op lm_head(const Decision& decision) const;
+  // This layer's queries from the input of the layer before it.
+  Op predict_query(const Decision& decision, int layer) const;
 
   // One request.
   Op sample(const RequestDecision& row) const;
@@ -67,15 +69,20 @@ class ModelOps {
   Op offload_kv(const RequestDecision& row, int layer, KvPlace place, int buffer, Tokens first,
                 Tokens tokens) const;
   Op keep_kv(const RequestDecision& row, int layer, int buffer, Tokens first, Tokens tokens) const;
-  Op send_query(const RequestDecision& row, int layer) const;
+  Op send_query(const RequestDecision& row, int layer, bool predicted = false) const;
   // Over `tokens` host tokens from `first` on; select and pack_rows count from there.
   Op host_logits(const RequestDecision& row, int layer, Tokens first, Tokens tokens) const;
   Op select(const RequestDecision& row, int layer, Tokens tokens, SelectRule rule,
             std::int64_t alpha_milli) const;
+  Op pack_keys(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const;
   Op pack_rows(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const;
   Op send_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op send_keys(const RequestDecision& row, int layer, const SelectedRows& rows) const;
   Op send_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const;
   Op device_logits(const RequestDecision& row, int layer, Tokens tokens) const;
+  Op fit_logits(const RequestDecision& row, int layer, Tokens tokens) const;
+  Op correct_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op row_logits(const RequestDecision& row, int layer, const SelectedRows& rows) const;
   Op joint_attend(const RequestDecision& row, int layer, Tokens device_tokens,
                   const SelectedRows& rows) const;
   Op host_attend(const RequestDecision& row, int layer, Tokens tokens) const;
@@ -103,6 +110,10 @@ class ModelOps {
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;
   void device_access(Op& op, Direction direction, Bytes bytes) const;
+  // One that works in the exchange buffers of its layer.
+  Op exchange_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
+  Op gather_op(OpKind kind, TierId from, const RequestDecision& row, int layer, Tokens first,
+               const SelectedRows& rows) const;
 
   const ModelShape& model_;
   const MemoryPlan& plan_;

@@ -38,6 +38,9 @@ Policy::Policy(const Composition& composition, PartContext context, const Worklo
   if (const auto* make = maker<MakePlacement>("placement", composition.placement)) {
     needs.placement = (*make)(context);
   }
+  if (const auto* make = maker<MakeLookahead>("lookahead", composition.lookahead)) {
+    needs.lookahead = (*make)(context);
+  }
   const auto* make = maker<MakeAttention>("attention", composition.attention);
   HG_CHECK(make != nullptr, "a policy needs an attention part");
   attention_ = (*make)(context, std::move(needs));
@@ -57,6 +60,7 @@ void Policy::plan_slots() {
     attention_->plan_memory(largest, plan_);
     const SlotPlan& slot = plan_.slots.emplace_back(plan_);
     most.segment_tokens = std::max(most.segment_tokens, slot.segment_tokens);
+    most.sink_tokens = std::max(most.sink_tokens, slot.sink_tokens);
     most.host_tokens = std::max(most.host_tokens, slot.host_tokens);
     most.staging_tokens = std::max(most.staging_tokens, slot.staging_tokens);
     most.exchange_rows_per_head = std::max(most.exchange_rows_per_head, slot.exchange_rows_per_head);
@@ -78,6 +82,9 @@ void Policy::plan_reservations() {
     if (bytes > 0) plan_.reservations.push_back({tier, purpose, bytes});
   };
   reserve(plan_.device_tier, Purpose::weights, {model_.weight_bytes()});
+  if (plan_.lookahead.fitted) {
+    reserve(plan_.device_tier, Purpose::predictor, {layers, model_.predictor_bytes()});
+  }
   reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
           {plan_.staging_buffers, 2, row, of_all(&SlotPlan::staging_tokens)});
@@ -92,10 +99,12 @@ void Policy::plan_reservations() {
     std::int64_t rows = 0;
     for (const SlotPlan& slot : plan_.slots)
       rows = std::min(kMoreThanAnything, rows + most_packed_rows(plan_, slot));
+    const Bytes head_row = model_.head_dim * bytes_of(plan_.kv_dtype);
     const Bytes row_and_scores =
-        model_.head_dim * bytes_of(plan_.kv_dtype) + plan_.exchange_group * kLogitBytes;
+        (plan_.lookahead.keys_up ? 2 : 1) * head_row + plan_.exchange_group * kLogitBytes;
     for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
-      reserve(tier, Purpose::exchange, {packed_heads(model_, plan_), rows, row_and_scores});
+      reserve(tier, Purpose::exchange,
+              {plan_.exchange_buffers(), packed_heads(model_, plan_), rows, row_and_scores});
     }
   }
   if (plan_.exchange_partials) {

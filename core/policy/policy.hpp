@@ -17,6 +17,9 @@ class Policy {
 
   const Composition& composition() const { return composition_; }
   const MemoryPlan& memory_plan() const { return plan_; }
+  LookaheadMode lookahead(int layer) const { return attention_->lookahead(layer); }
+  // For people, beside a result: what a reader of the experiment alone would not know.
+  std::vector<std::string> notes() const { return attention_->notes(); }
 
   // Requests are prefilled one per step, in order, as the admission part lets them and a slot is free; else
   // all that are in flight decode together. An empty decision says that nothing is left.

@@ -27,7 +27,11 @@ namespace hybridgen {
   PART(placement_semantic)        \
   PART(placement_interleave)      \
   PART(admission_continuous)      \
-  PART(admission_static)
+  PART(admission_static)          \
+  PART(lookahead_off)             \
+  PART(lookahead_choose)          \
+  PART(lookahead_use)             \
+  PART(lookahead_auto)
 
 #define HYBRIDGEN_DECLARE(name) PartEntry name();
 HYBRIDGEN_PARTS(HYBRIDGEN_DECLARE)
@@ -53,7 +57,7 @@ const std::vector<PresetEntry>& preset_registry() {
        {"flexgen-cpu-attention", "host", "", "newest", "unified"}},
       {"hybridgen",
        "logit-parallel attention split between device and host (HybridGen)",
-       {"hybridgen", "logit-parallel", "top-k", "fixed", "unified"}},
+       {"hybridgen", "logit-parallel", "top-k", "fixed", "unified", "continuous", "off"}},
       {"quest",
        "all KV on the device, each query head reads the pages that may score highest (Quest)",
        {"quest", "pages", "page-bound", "", ""}},
@@ -76,11 +80,13 @@ std::string* Composition::choice(const std::string& slot) {
   if (slot == "split") return &split;
   if (slot == "placement") return &placement;
   if (slot == "admission") return &admission;
+  if (slot == "lookahead") return &lookahead;
   return nullptr;
 }
 
 const std::vector<std::string>& part_slots() {
-  static const std::vector<std::string> kSlots = {"attention", "select", "split", "placement", "admission"};
+  static const std::vector<std::string> kSlots = {"attention", "select",    "split",
+                                                  "placement", "admission", "lookahead"};
   return kSlots;
 }
 

@@ -17,6 +17,7 @@ struct Composition {
   std::string split;
   std::string placement;
   std::string admission = "continuous";  // every policy has one
+  std::string lookahead{};
 
   // The slot's choice by the slot's name; null for an unknown slot.
   std::string* choice(const std::string& slot);

@@ -1,6 +1,8 @@
 // What attention parts share that divide each request's KV in two: the device segment of the newest tokens
-// and the host segment of the older ones, which both sides attend to at once. Evicted rows go down first, so
-// that every token is in exactly one segment while the step attends. Prefill is dense on the device.
+// (and of the text's first ones, where asked for) and the host segment of those between, which both sides
+// attend to at once. Evicted rows go down first, so that every token is in exactly one segment while the step
+// attends. The host works within the layer that the device is in, or one layer ahead of it. Prefill is dense
+// on the device.
 #pragma once
 
 #include <vector>
@@ -13,7 +15,8 @@ namespace hybridgen {
 // A part derives from it and says what each side does in decode.
 class SegmentedStep : public AttentionStep {
  public:
-  SegmentedStep(const Decision& decision, const ModelOps& ops, StepBuilder& builder);
+  // sinks: first tokens that the device keeps of a request that has host tokens.
+  SegmentedStep(const Decision& decision, const ModelOps& ops, StepBuilder& builder, Tokens sinks = 0);
 
   KvTarget kv_target(int layer) final;
   std::vector<OpId> attend(int layer, OpId norm_qkv) final;
@@ -24,8 +27,11 @@ class SegmentedStep : public AttentionStep {
   virtual std::vector<OpId> host_side(std::size_t row, int layer, const std::vector<OpId>& ready) = 0;
   // The device's own share, which waits for no host.
   virtual Op device_side(const RequestDecision& row, int layer) = 0;
-  // What makes one attention of both; called after the row's host_side.
-  virtual Op join(std::size_t row, int layer) = 0;
+  // Adds what makes one attention of both, behind the device's share and what host_side returned; returns the
+  // last op.
+  virtual OpId join(std::size_t row, int layer, OpId device, const std::vector<OpId>& host) = 0;
+  // Whether the host's ops of this layer run one layer early, on a predicted query. Never of layer 0.
+  virtual bool ahead(int) const { return false; }
 
   const Decision& decision_;
   const ModelOps& ops_;
@@ -35,16 +41,23 @@ class SegmentedStep : public AttentionStep {
   void evict(int layer);
   std::vector<OpId> prefill(int layer, OpId norm_qkv);
   std::vector<OpId> decode(int layer, OpId norm_qkv);
+  std::vector<OpId> send_queries(int layer, OpId source);
+  std::vector<std::vector<OpId>> host_sides(int layer, const std::vector<OpId>& queries,
+                                            const std::vector<OpId>& evicted);
 
+  Tokens sinks_;
   bool prefill_;
-  std::vector<OpId> evicted_;                // of the layer to come
-  std::vector<std::vector<OpId>> offloads_;  // by staging buffer
+  bool on_host_;                                  // some row has host tokens
+  std::vector<OpId> evicted_;                     // of the layer to come
+  std::vector<std::vector<OpId>> offloads_;       // by staging buffer
+  std::vector<std::vector<OpId>> host_is_ahead_;  // by row: host_side of the layer to come, where it is ahead
 };
 
 // Segments by the split part, host tiers by the placement part.
 class SegmentedAttention : public AttentionPart {
  public:
-  explicit SegmentedAttention(AttentionNeeds needs) : needs_(std::move(needs)) {}
+  explicit SegmentedAttention(AttentionNeeds needs, Tokens sinks = 0)
+      : needs_(std::move(needs)), sinks_(sinks) {}
 
   void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override;
 
@@ -53,6 +66,7 @@ class SegmentedAttention : public AttentionPart {
   Split divide(const RequestView& request, const Observation& observation, RequestDecision& row);
 
   AttentionNeeds needs_;
+  Tokens sinks_;
 };
 
 }  // namespace hybridgen

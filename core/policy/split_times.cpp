@@ -3,10 +3,12 @@
 namespace hybridgen {
 namespace {
 
-constexpr OpKind kHostKinds[] = {OpKind::host_logits, OpKind::select, OpKind::pack_rows, OpKind::send_scores,
-                                 OpKind::send_rows};
-constexpr OpKind kAttentionKinds[] = {OpKind::device_logits, OpKind::joint_attend};
-constexpr OpKind kLayerKinds[] = {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn};
+constexpr OpKind kHostKinds[] = {OpKind::host_logits, OpKind::select,    OpKind::pack_rows,
+                                 OpKind::send_scores, OpKind::send_rows, OpKind::pack_keys,
+                                 OpKind::send_keys};
+constexpr OpKind kAttentionKinds[] = {OpKind::device_logits, OpKind::joint_attend, OpKind::row_logits,
+                                      OpKind::fit_logits, OpKind::correct_scores};
+constexpr OpKind kLayerKinds[] = {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn, OpKind::predict_query};
 
 }  // namespace
 

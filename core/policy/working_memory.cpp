@@ -28,17 +28,27 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
   memory.activations = saturated_product({kFloat, per_token, tokens}) +
                        saturated_product({kFloat, per_tile_token, std::min(kTileTokens, tokens)}) +
                        saturated_product({kFloat, model.vocab, requests});
+  const std::int64_t buffers = plan.exchange_buffers();
+  if (plan.lookahead.predicts) {
+    memory.activations += saturated_product({kFloat, buffers, model.q_width(), requests});
+  }
+  if (plan.lookahead.fitted) {
+    memory.activations += saturated_product({kFloat, model.q_width() + model.predictor.rank, requests});
+  }
   const Tokens device_tokens = std::max(plan.segment_tokens, plan.staging_tokens);
   memory.device_workspace = saturated_product({kFloat, model.query_heads, device_tokens, requests});
   // Per query head and page its bound, its place in the order and what the search for it works in.
   memory.device_workspace += saturated_product({4 * kFloat, model.query_heads, plan.pages, requests});
   if (plan.kept_rows) memory.device_workspace += kept_rows_bytes(model, plan, requests);
+  if (plan.lookahead.corrects) {  // the logits of the predicted query beside those of the true one
+    memory.device_workspace += saturated_product({kFloat, model.query_heads, plan.segment_tokens, requests});
+  }
   // Without an exchange the host computes nothing: its K and V are only copied.
   if (plan.exchange_rows_per_head > 0 || plan.exchange_partials) {
     memory.host_workspace =
         saturated_product({kFloat, model.query_heads, plan.host_tokens, requests}) +
-        saturated_product({kFloat, model.query_heads, plan.exchange_rows_per_head, requests}) +
-        saturated_product({kFloat, model.q_width(), requests});
+        saturated_product({kFloat, model.query_heads, plan.exchange_rows_per_head, requests, buffers}) +
+        saturated_product({kFloat, model.q_width(), requests, buffers});
   }
   return memory;
 }

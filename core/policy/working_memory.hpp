@@ -18,6 +18,8 @@ struct WorkingMemory {
 // In fp32, as the executors compute: per query token the residual stream, Q, K and V, the attended heads and
 // the rotary angles; per query token of a tile the normed vector, a product and the FFN's first product; per
 // request the vocabulary's logits; one attention logit per query head and cached token, of every request.
+// Working one layer ahead adds the predicted queries of two layers, and where they are corrected the device's
+// logits of both queries.
 // query_tokens: of the largest step, which is the longest prompt; requests: that decode together.
 WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, Tokens query_tokens,
                              std::int64_t requests);

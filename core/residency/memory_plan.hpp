@@ -27,6 +27,7 @@ enum class Purpose {
   activations,
   workspace,
   metadata,  // what a selection keeps of K besides K itself
+  predictor,
 };
 const char* name_of(Purpose purpose);
 // What kernels work in: part of what must fit, not of what is kept and counted as a tier's peak.
@@ -42,11 +43,20 @@ struct Reservation {
 
 // The room of one request at a time.
 struct SlotPlan {
-  Tokens segment_tokens = 0;                // slots of the device ring
+  Tokens segment_tokens = 0;                // slots of the device segment
+  Tokens sink_tokens = 0;                   // of these, for the first tokens; the others are the ring
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
   std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
   std::int64_t pages = 0;                   // whose bounds are kept, in each layer from whole_layers on
+};
+
+// What working one layer ahead needs room for, in every slot.
+struct LookaheadPlan {
+  bool predicts = false;  // some layer's queries are predicted
+  bool fitted = false;    // with the model's fitted predictor
+  bool keys_up = false;   // chosen K rows go up beside the V rows
+  bool corrects = false;  // the device has the logits of both queries
 };
 
 // The sizes it inherits are the most that any slot has.
@@ -56,13 +66,17 @@ struct MemoryPlan : SlotPlan {
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
   int staging_buffers = 0;
-  int exchange_group = 1;                 // query heads that share a packed V row: 1, or all of a KV head
-  bool exchange_partials = false;         // partial outputs go up, in every slot
-  Tokens page_tokens = 0;                 // of a page whose bounds are kept; 0: none are
-  int whole_layers = 0;                   // the first layers, which read all K and keep nothing else of it
-  bool kept_rows = false;                 // segments hold chosen tokens, each with its position and its mass
+  int exchange_group = 1;          // query heads that share a packed V row: 1, or all of a KV head
+  bool exchange_partials = false;  // partial outputs go up, in every slot
+  Tokens page_tokens = 0;          // of a page whose bounds are kept; 0: none are
+  int whole_layers = 0;            // the first layers, which read all K and keep nothing else of it
+  bool kept_rows = false;          // segments hold chosen tokens, each with its position and its mass
+  LookaheadPlan lookahead;
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
+
+  // Layers whose exchange is alive at once: layer i uses the buffers i mod this.
+  int exchange_buffers() const { return lookahead.predicts ? 2 : 1; }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -30,6 +30,8 @@ const char* name_of(Purpose purpose) {
       return "workspace";
     case Purpose::metadata:
       return "selection metadata";
+    case Purpose::predictor:
+      return "query predictor";
   }
   return "?";
 }

@@ -33,7 +33,7 @@ enum class SelectRule {
 // core/policy/model_ops.cpp fills them in, kind by kind.
 struct Work {
   KvPlace kv = KvPlace::none;
-  int buffer = 0;          // which of the staging buffers
+  int buffer = 0;          // which of the staging buffers, or of the exchange's
   Tokens first_token = 0;  // first position of the token range that the op covers
   Tokens tokens = 0;       // length of that range
   SelectRule rule = SelectRule::all;
@@ -41,6 +41,7 @@ struct Work {
   std::int64_t alpha_milli = 0;    // threshold: distance to the maximum in thousandths
   KeepRule keep;                   // of the ops over kept rows
   bool evict = false;              // evict_row: no slot is free
+  bool predicted = false;          // of the predicted query instead of the true one
 };
 
 struct Op {

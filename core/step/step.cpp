@@ -27,6 +27,7 @@ std::uint64_t structure_hash(const Step& step) {
     hash.add(static_cast<std::int64_t>(op.work.kv));
     hash.add(op.work.buffer);
     hash.add(static_cast<std::int64_t>(op.work.rule));
+    if (op.work.predicted) hash.add(1);  // only then: recorded runs carry hashes without it
     hash.add(op.produces.value);
     hash.add(op.dependency_count);
     for (const OpId id : step.dependencies_of(op)) hash.add(id.value);

@@ -60,7 +60,8 @@ class Calibrator {
     for (const OpKind kind :
          {OpKind::attend, OpKind::host_logits, OpKind::device_logits, OpKind::joint_attend, OpKind::keep_kv,
           OpKind::embed, OpKind::host_attend, OpKind::device_partial, OpKind::page_bounds,
-          OpKind::select_pages, OpKind::attend_pages, OpKind::keep_rows, OpKind::attend_kept}) {
+          OpKind::select_pages, OpKind::attend_pages, OpKind::keep_rows, OpKind::attend_kept,
+          OpKind::row_logits, OpKind::fit_logits, OpKind::correct_scores}) {
       const std::string name = name_of(kind);
       const Line l = line(name + ".near", name + ".far", bytes);
       set(result, kind, {l.fixed_ns, per_second(l.ns_per_unit), 0, 0, 0}, name + ".far");
@@ -75,12 +76,16 @@ class Calibrator {
     set(result, OpKind::evict_row, {evict.fixed_ns, 0, 0, per_second(evict.ns_per_unit), 0}, "evict_row.far");
     const Line select = line("select.near", "select.far", items);
     set(result, OpKind::select, {select.fixed_ns, 0, 0, per_second(select.ns_per_unit), 0}, "select.far");
-    const Line pack = line("pack_rows.near", "pack_rows.far", rows);
-    set(result, OpKind::pack_rows, {pack.fixed_ns, 0, 0, 0, pack.ns_per_unit}, "pack_rows.far");
-    for (const OpKind kind : {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn, OpKind::lm_head}) {
+    for (const OpKind kind : {OpKind::pack_rows, OpKind::pack_keys}) {
+      const std::string name = name_of(kind);
+      const Line pack = line(name + ".near", name + ".far", rows);
+      set(result, kind, {pack.fixed_ns, 0, 0, 0, pack.ns_per_unit}, name + ".far");
+    }
+    for (const OpKind kind :
+         {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn, OpKind::lm_head, OpKind::predict_query}) {
       const std::string name = name_of(kind);
       KernelCost cost{dispatch, per_second((time(name) - dispatch) / bytes(size(name))), 0, 0, 0};
-      if (kind != OpKind::lm_head) {
+      if (kind != OpKind::lm_head && kind != OpKind::predict_query) {
         cost.flops_per_s = per_second((time(name + ".prefill") - dispatch) / flops(size(name + ".prefill")));
       }
       set(result, kind, cost, name);
@@ -96,7 +101,7 @@ class Calibrator {
     result.h2d_spread = spread("load_kv.far");
     result.d2h_spread = spread("offload_kv.far");
     for (const OpKind kind : {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores,
-                              OpKind::send_rows, OpKind::send_partial}) {
+                              OpKind::send_rows, OpKind::send_partial, OpKind::send_keys}) {
       result.kernels[static_cast<std::size_t>(kind)].fixed_ns = dispatch;
     }
     result.step_gap_ns = rig_.step_gap_ns();
@@ -171,6 +176,15 @@ class Calibrator {
       {"evict_row.far", {{OpKind::evict_row, kFar, 0}, {}}},
       {"attend_kept.near", {{OpKind::attend_kept, kNear, 0}, {}}},
       {"attend_kept.far", {{OpKind::attend_kept, kFar, 0}, {}}},
+      {"predict_query", {{OpKind::predict_query, 1, 0}, {}}},
+      {"pack_keys.near", {{OpKind::pack_keys, kFar, 16}, {}}},
+      {"pack_keys.far", {{OpKind::pack_keys, kFar, 200}, {}}},
+      {"row_logits.near", {{OpKind::row_logits, kFar, 16}, {}}},
+      {"row_logits.far", {{OpKind::row_logits, kFar, 200}, {}}},
+      {"fit_logits.near", {{OpKind::fit_logits, kNear, 0}, {}}},
+      {"fit_logits.far", {{OpKind::fit_logits, kFar, 0}, {}}},
+      {"correct_scores.near", {{OpKind::correct_scores, kFar, 16}, {}}},
+      {"correct_scores.far", {{OpKind::correct_scores, kFar, 200}, {}}},
   };
 };
 

@@ -46,7 +46,8 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.page_tokens = kPageTokens;
   plan.pages = most_tokens / kPageTokens;
   plan.kept_rows = true;  // in the same segments: each probe fills its rows anew
-  plan.slots = {plan};    // one slot of these sizes
+  plan.lookahead = {.predicts = true, .fitted = false, .keys_up = true, .corrects = true};
+  plan.slots = {plan};  // one slot of these sizes
   return plan;
 }
 
@@ -225,6 +226,18 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
     case OpKind::evict_row:
     case OpKind::attend_kept:
       return kept_ops_of(probe, layer);
+    case OpKind::predict_query:
+      return {ops_.predict_query(decision, layer)};
+    case OpKind::pack_keys:
+      return {ops_.send_query(row, layer), scan(), pick(), ops_.pack_keys(row, layer, 0, rows)};
+    case OpKind::send_keys:
+      return {ops_.send_keys(row, layer, rows)};
+    case OpKind::row_logits:
+      return {ops_.send_query(row, layer), scan(), pick(), ops_.row_logits(row, layer, rows)};
+    case OpKind::fit_logits:
+      return {ops_.predict_query(decision, layer), ops_.fit_logits(row, layer, probe.tokens)};
+    case OpKind::correct_scores:
+      return {ops_.send_query(row, layer), scan(), pick(), ops_.correct_scores(row, layer, rows)};
   }
   return {};
 }
@@ -259,7 +272,8 @@ ProbeSize ProbeRig::size_of(const Probe& probe) const {
   size.bytes = planned_bytes(op);
   size.flops = op.traffic.flops.base;
   size.items = op.traffic.items.base;
-  if (probe.kind == OpKind::pack_rows) size.rows = shape_.query_heads * probe.rows_per_head;
+  const bool gathers = probe.kind == OpKind::pack_rows || probe.kind == OpKind::pack_keys;
+  if (gathers) size.rows = shape_.query_heads * probe.rows_per_head;
   return size;
 }
 

@@ -96,6 +96,12 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::keep_rows:
     case OpKind::evict_row:
     case OpKind::attend_kept:
+    case OpKind::predict_query:
+    case OpKind::pack_keys:
+    case OpKind::send_keys:
+    case OpKind::row_logits:
+    case OpKind::fit_logits:
+    case OpKind::correct_scores:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
@@ -237,8 +243,8 @@ void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
   const auto index = static_cast<std::int64_t>(op.slot.index());
   joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores,
                 request.size().segment_tokens, state_.offsets + index * (shape_.query_heads + 1),
-                request.device_chosen_scores, request.device_packed, state_.space, state_.joint_splits,
-                state_.attended + place_of(step, op).first_query * shape_.q_width()},
+                request.exchange(0).device_chosen_scores, request.exchange(0).device_packed, state_.space,
+                state_.joint_splits, state_.attended + place_of(step, op).first_query * shape_.q_width()},
                stream);
 }
 
@@ -248,11 +254,11 @@ void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStre
 
 void GpuOps::query_down(const Step& step, const Op& op, cudaStream_t stream) const {
   send_query(state_.qkv + place_of(step, op).first_query * state_.qkv_width,
-             static_cast<int>(shape_.q_width()), slots_[op.slot.index()].query, stream);
+             static_cast<int>(shape_.q_width()), slots_[op.slot.index()].exchange(0).query, stream);
 }
 
 void GpuOps::scores_up(const Op& op, cudaStream_t stream) const {
-  const RequestBuffers& request = slots_.at(op.slot.index());
+  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
   const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
   send_scores({state_.host_offsets + first, request.chosen_scores, shape_.query_heads, state_.offsets + first,
                request.device_chosen_scores},
@@ -260,7 +266,7 @@ void GpuOps::scores_up(const Op& op, cudaStream_t stream) const {
 }
 
 void GpuOps::rows_up(const Op& op, cudaStream_t stream) const {
-  const RequestBuffers& request = slots_.at(op.slot.index());
+  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
   const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
   send_rows(
       {state_.host_offsets + first, shape_.query_heads, request.packed, row_bytes_, request.device_packed},

@@ -91,7 +91,7 @@ bool HostLane::wait_for_streams(const CudaStepRun& run, const Op& op) {
 // Where each head's rows begin among the packed ones: kernels read it from mapped memory behind the op's
 // flag.
 void HostLane::publish_choice(CudaStepRun& run, const Op& op) {
-  const RequestBuffers& request = slots_.at(op.slot.index());
+  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
   std::int32_t* offsets = state_.host_offsets + op.slot.index() * (request.counts.size() + 1);
   offsets[0] = 0;
   for (std::size_t head = 0; head < request.counts.size(); ++head) {

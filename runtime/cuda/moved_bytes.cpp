@@ -97,6 +97,12 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
+    case OpKind::predict_query:
+    case OpKind::pack_keys:
+    case OpKind::send_keys:
+    case OpKind::row_logits:
+    case OpKind::fit_logits:
+    case OpKind::correct_scores:
       break;
     case OpKind::score_prompt:
     case OpKind::keep_rows:

@@ -40,6 +40,13 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "policy, or "
         "use --executor host on a platform written by `hybridgen calibrate`");
   }
+  if (plan.lookahead.predicts || plan.sink_tokens > 0) {
+    throw NotAvailable(
+        "executor cuda: it has no kernels yet that work one layer ahead (lookahead) or keep the first tokens "
+        "(sink_tokens); use lookahead: off and sink_tokens: 0, simulate the policy, or use --executor host "
+        "on "
+        "a platform written by `hybridgen calibrate`");
+  }
   const ModelBlocks& blocks = shape.blocks;
   const bool lacks = blocks.norm != NormKind::rms || blocks.position != PositionKind::rotary ||
                      blocks.ffn != FfnKind::swiglu || blocks.qkv_bias || blocks.out_bias || blocks.ffn_bias ||

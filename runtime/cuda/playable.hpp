@@ -9,7 +9,7 @@ namespace hybridgen::cuda {
 
 // NotAvailable with one sentence: the roles device, h2d and d2h must lie on a GPU's lanes and host on a
 // CPU's; the kernels take head_dim 64 or 128, up to 8 query heads per KV head, and widths that are multiples
-// of 8; attention: host is not played yet.
+// of 8; attention: host, lookahead and sink_tokens are not played yet.
 void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, const MemoryPlan& plan);
 
 }  // namespace hybridgen::cuda

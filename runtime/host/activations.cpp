@@ -20,6 +20,13 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   const Tokens most_at_once = std::max<Tokens>(std::min(kTileTokens, most_tokens), most_rows);
   normed.resize(size(most_at_once, model.hidden));
   qkv.resize(size(most_tokens, qkv_width));
+  if (plan.lookahead.predicts) {  // queries of decode steps alone: one token of every request
+    for (auto& each : predicted) each.resize(size(most_rows, model.q_width()));
+  }
+  if (plan.lookahead.fitted) {
+    low_rank.resize(size(most_rows, model.predictor.rank));
+    missing.resize(size(most_rows, model.q_width()));
+  }
   attended.resize(size(most_tokens, model.q_width()));
   ffn_in.resize(size(most_at_once, model.ffn_in_width()));
   product.resize(size(most_at_once, model.hidden));

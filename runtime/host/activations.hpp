@@ -2,6 +2,7 @@
 // threads.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "core/machine/model_shape.hpp"
@@ -15,15 +16,18 @@ struct Activations {
   Activations(const ModelShape& model, const MemoryPlan& plan, Tokens most_tokens, int most_rows,
               int threads);
 
-  std::vector<float> hidden;                // [tokens][hidden], the residual stream
-  std::vector<float> normed;                // [tokens of a tile][hidden]
-  std::vector<float> qkv;                   // [tokens][q_width + 2 kv_width]
-  std::vector<float> attended;              // [tokens][q_width]
-  std::vector<float> ffn_in;                // [tokens of a tile][ffn_in_width]
-  std::vector<float> product;               // [tokens of a tile][hidden], before it joins the residual
-  std::vector<float> cosine, sine;          // [tokens][head_dim / 2], filled by the embedding op
-  std::vector<float> logits;                // [rows][vocab]
-  std::vector<std::vector<float>> scratch;  // by thread
+  std::vector<float> hidden;                    // [tokens][hidden], the residual stream
+  std::vector<float> normed;                    // [tokens of a tile][hidden]
+  std::vector<float> qkv;                       // [tokens][q_width + 2 kv_width]
+  std::array<std::vector<float>, 2> predicted;  // [tokens of a decode step][q_width], by layer mod 2
+  std::vector<float> low_rank;                  // [tokens of a decode step][rank], of the fitted predictor
+  std::vector<float> missing;                   // [tokens of a decode step][q_width], what it adds
+  std::vector<float> attended;                  // [tokens][q_width]
+  std::vector<float> ffn_in;                    // [tokens of a tile][ffn_in_width]
+  std::vector<float> product;                   // [tokens of a tile][hidden], before it joins the residual
+  std::vector<float> cosine, sine;              // [tokens][head_dim / 2], filled by the embedding op
+  std::vector<float> logits;                    // [rows][vocab]
+  std::vector<std::vector<float>> scratch;      // by thread
 
   // Attention of one token.
   std::vector<float> lse;                    // [query_heads]

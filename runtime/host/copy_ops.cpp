@@ -38,8 +38,9 @@ void OpRunner::offload_kv(const OpContext& context) {
   const RequestBuffers& kv = buffers(context);
   const RowStore& k = kv.device_k(op.work.kv, op.layer, op.work.buffer);
   const RowStore& v = kv.device_v(op.work.kv, op.layer, op.work.buffer);
-  Tokens token = op.work.first_token;  // on the host a token sits in the slot of its position
-  for (const SlotRun& run : ring_runs(op.work.first_token, op.work.tokens, k.slots)) {
+  // On the host a token sits in the slot of its position, less the first tokens, which never come down.
+  Tokens token = op.work.first_token - kv.size().sink_tokens;
+  for (const SlotRun& run : segment_runs(op.work.first_token, op.work.tokens, k.slots, k.sinks)) {
     context.bytes.copy(
         plan_.device_tier, plan_.host_k_tier,
         copy_rows(k, run.slot, kv.host_k(op.layer), token, run.count, shape_.kv_heads, head_row_));
@@ -58,7 +59,7 @@ void OpRunner::keep_kv(const OpContext& context) {
   const RowStore& to_k = kv.device_k(KvPlace::segment, op.layer, 0);
   const RowStore& to_v = kv.device_v(KvPlace::segment, op.layer, 0);
   Tokens token = op.work.first_token;
-  for (const SlotRun& run : ring_runs(op.work.first_token, op.work.tokens, to_k.slots)) {
+  for (const SlotRun& run : segment_runs(op.work.first_token, op.work.tokens, to_k.slots, to_k.sinks)) {
     const Bytes bytes = copy_rows(from_k, token, to_k, run.slot, run.count, shape_.kv_heads, head_row_) +
                         copy_rows(from_v, token, to_v, run.slot, run.count, shape_.kv_heads, head_row_);
     context.bytes.access(plan_.device_tier, bytes);  // read
@@ -68,24 +69,29 @@ void OpRunner::keep_kv(const OpContext& context) {
 }
 
 void OpRunner::send_query(const OpContext& context) {
-  const RowPlace place = place_of(context);
+  const Work& work = context.op.work;
+  const Tokens query = place_of(context).first_query;
+  const float* from =
+      work.predicted ? act_.predicted[static_cast<std::size_t>(work.buffer)].data() + query * shape_.q_width()
+                     : act_.qkv.data() + query * act_.qkv_width;
   const auto bytes = static_cast<Bytes>(shape_.q_width() * static_cast<std::int64_t>(sizeof(float)));
-  std::memcpy(buffers(context).query, act_.qkv.data() + place.first_query * act_.qkv_width,
-              static_cast<std::size_t>(bytes));
+  std::memcpy(buffers(context).exchange(work.buffer).query, from, static_cast<std::size_t>(bytes));
   context.bytes.copy(plan_.device_tier, plan_.host_k_tier, bytes);
 }
 
 void OpRunner::send_scores(const OpContext& context) {
-  RequestBuffers& request = buffers(context);
-  const Bytes bytes = request.scores_up() * static_cast<Bytes>(sizeof(float));
-  std::memcpy(request.device_chosen_scores, request.chosen_scores, static_cast<std::size_t>(bytes));
+  const Exchange& exchange = exchange_of(context);
+  const Bytes bytes = exchange.scores_up() * static_cast<Bytes>(sizeof(float));
+  std::memcpy(exchange.device_chosen_scores, exchange.chosen_scores, static_cast<std::size_t>(bytes));
   context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
 }
 
 void OpRunner::send_rows(const OpContext& context) {
-  RequestBuffers& request = buffers(context);
-  const Bytes bytes = request.rows_up() * head_row_;
-  std::memcpy(request.device_packed, request.packed, static_cast<std::size_t>(bytes));
+  const Exchange& exchange = exchange_of(context);
+  const bool keys = context.op.kind == OpKind::send_keys;
+  const Bytes bytes = exchange.rows_up() * head_row_;
+  std::memcpy(keys ? exchange.device_packed_keys : exchange.device_packed,
+              keys ? exchange.packed_keys : exchange.packed, static_cast<std::size_t>(bytes));
   context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
 }
 

@@ -1,7 +1,9 @@
 // What the device computes: the transformer's layers over its own memory.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <span>
 
 #include "core/base/check.hpp"
 #include "core/machine/tiles.hpp"
@@ -40,6 +42,11 @@ void gemv_each(const kernels::Half* weights, const float* x, std::int64_t x_stri
       kernels::gemv_f16(weights, x + t * x_stride, out + t * out_stride, row, stop, cols);
     }
   }
+}
+
+// Unused spans have no rows.
+std::int64_t rows_of(const std::array<kernels::KvSpan, 3>& spans) {
+  return spans[0].count + spans[1].count + spans[2].count;
 }
 
 }  // namespace
@@ -120,6 +127,12 @@ void OpRunner::project(const OpContext& context, const ProductWeights& weights, 
 
 void OpRunner::norm_qkv(const OpContext& context) {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  if (feed_.on_layer_input) {
+    const Tokens tokens = query_tokens(context.step);
+    feed_.on_layer_input(
+        context.op.layer,
+        std::span<const float>(act_.hidden).first(static_cast<std::size_t>(tokens * shape_.hidden)));
+  }
   for_each_tile(query_tokens(context.step), [&](Tokens first, Tokens tokens) {
     norm(context, layer.attention_norm, first, tokens);
     project(context, layer.qkv, act_.qkv_width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
@@ -165,7 +178,7 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
     const std::int64_t offset = head * shape_.head_dim;
     const Tokens slot = work.kv == KvPlace::kept
                             ? kv.kept.at(static_cast<std::size_t>(context.op.layer)).next_slot(head)
-                            : position % k_store.slots;
+                            : segment_slot(position, k_store.slots, k_store.sinks);
     kernels::store_rows(kv_type_, k + offset, k_store.head(head, head_row_) + slot * head_row_,
                         shape_.head_dim);
     kernels::store_rows(kv_type_, v + offset, v_store.head(head, head_row_) + slot * head_row_,
@@ -173,19 +186,25 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
   }
 }
 
-// Rows of a head's share, among the newest `tokens` tokens of the op's request on the device, as spans in
-// token order. Returns how many spans.
-int OpRunner::spans_of(const OpContext& context, const HeadShare& share, kernels::KvSpan (&spans)[2]) const {
+// Rows of a head's share, among the op's `tokens` tokens of its request on the device: the newest, and before
+// them the first ones where the store keeps these. As spans in token order; returns how many.
+int OpRunner::spans_of(const OpContext& context, const HeadShare& share, Spans& spans) const {
   const Work& work = context.op.work;
   const RowPlace place = place_of(context);
   const Tokens first = place.first_position + place.query_tokens - work.tokens + share.begin;
   const RowStore& k = buffers(context).device_k(work.kv, context.op.layer, work.buffer);
   const RowStore& v = buffers(context).device_v(work.kv, context.op.layer, work.buffer);
   int count = 0;
-  for (const SlotRun& run : ring_runs(first, share.end - share.begin, k.slots)) {
-    if (run.count == 0) continue;
-    spans[count++] = {k.head(share.head, head_row_) + run.slot * head_row_,
-                      v.head(share.head, head_row_) + run.slot * head_row_, run.count};
+  const auto add = [&](const SlotRun& run) {
+    if (run.count == 0) return;
+    spans.at(static_cast<std::size_t>(count++)) = {k.head(share.head, head_row_) + run.slot * head_row_,
+                                                   v.head(share.head, head_row_) + run.slot * head_row_,
+                                                   run.count};
+  };
+  const Tokens sinks = std::clamp<Tokens>(k.sinks - share.begin, 0, share.end - share.begin);
+  add({share.begin, sinks});
+  for (const SlotRun& run : segment_runs(first + sinks, share.end - share.begin - sinks, k.slots, k.sinks)) {
+    add(run);
   }
   return count;
 }
@@ -232,12 +251,12 @@ void OpRunner::attend(const OpContext& context) {
   share_heads(context, act_.attended.data() + place.first_query * shape_.q_width(),
               joined_later ? buffers(context).device_lse.data() : act_.lse.data(),
               [&](int thread, const HeadShare& share, float* out, float* lse) {
-                kernels::KvSpan spans[2];
+                Spans spans;
                 const int span_count = spans_of(context, share, spans);
-                walked += spans[0].count + spans[1].count;
+                walked += rows_of(spans);
                 const float* q =
                     act_.qkv.data() + place.first_query * act_.qkv_width + share.head * group_width;
-                kernels::attend(kv_type_, q, group, shape_.head_dim, spans, span_count, scale_,
+                kernels::attend(kv_type_, q, group, shape_.head_dim, spans.data(), span_count, scale_,
                                 act_.scratch[static_cast<std::size_t>(thread)].data(), out, lse);
               });
   context.bytes.access(plan_.device_tier, 2 * walked * head_row_);  // K and V
@@ -254,13 +273,13 @@ void OpRunner::attend_many(const OpContext& context, const RowPlace& place) {
     const int head = static_cast<int>(item % shape_.kv_heads);
     const Tokens first = (chunks - 1 - item / shape_.kv_heads) * chunk;
     const Tokens tokens = std::min(chunk, place.query_tokens - first);
-    kernels::KvSpan spans[2];
+    Spans spans;
     const int span_count = spans_of(context, {head, 0, context.op.work.tokens}, spans);
-    if (first == 0) walked += spans[0].count + spans[1].count;
+    if (first == 0) walked += rows_of(spans);
     const Tokens query = place.first_query + first;
     kernels::prefill(kv_type_, act_.qkv.data() + query * act_.qkv_width + head * group_width, act_.qkv_width,
-                     tokens, place.first_position + first, group, shape_.head_dim, spans, span_count, scale_,
-                     act_.scratch[static_cast<std::size_t>(thread)].data(),
+                     tokens, place.first_position + first, group, shape_.head_dim, spans.data(), span_count,
+                     scale_, act_.scratch[static_cast<std::size_t>(thread)].data(),
                      act_.attended.data() + query * shape_.q_width() + head * group_width, shape_.q_width());
   });
   context.bytes.access(plan_.device_tier, 2 * walked * head_row_);  // K and V
@@ -275,16 +294,15 @@ void OpRunner::device_logits(const OpContext& context) {
   const HeadShares shares(shape_.kv_heads, context.op.work.tokens, context.team.threads());
   context.team.parallel(context.team.threads(), 1, [&](int thread, std::int64_t, std::int64_t) {
     shares.of(thread, [&](const HeadShare& share) {
-      kernels::KvSpan spans[2];
+      Spans spans;
       const int span_count = spans_of(context, share, spans);
-      walked += spans[0].count + spans[1].count;
+      walked += rows_of(spans);
       const float* q =
           act_.qkv.data() + place.first_query * act_.qkv_width + share.head * group * shape_.head_dim;
       float* scores = request.device_scores + share.head * group * stride + share.begin;
-      for (int i = 0; i < span_count; ++i) {
-        kernels::logits(kv_type_, q, group, shape_.head_dim, spans[i].k, spans[i].count, scale_, scores,
-                        stride);
-        scores += spans[i].count;
+      for (const kernels::KvSpan& span : std::span(spans).first(static_cast<std::size_t>(span_count))) {
+        kernels::logits(kv_type_, q, group, shape_.head_dim, span.k, span.count, scale_, scores, stride);
+        scores += span.count;
       }
     });
   });
@@ -293,32 +311,37 @@ void OpRunner::device_logits(const OpContext& context) {
 
 void OpRunner::joint_attend(const OpContext& context) {
   const RowPlace place = place_of(context);
+  if (feed_.on_attention && place.first_position % feed_.attention_every == 0) probe(context);
   RequestBuffers& request = buffers(context);
+  const Exchange& exchange = exchange_of(context);
   const int group = shape_.group();
   const std::int64_t stride = request.size().segment_tokens;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   std::int64_t scores = 0, packed = 0;
   for (std::size_t head = 0; head < act_.host_rows.size(); ++head) {
-    act_.host_rows[head] = {request.device_chosen_scores + scores, request.device_packed + packed * head_row_,
-                            request.counts[head]};
-    scores += request.counts[head];
+    const std::int64_t count = exchange.counts[head];
+    act_.host_rows[head] = {exchange.device_chosen_scores + scores,
+                            exchange.device_packed + packed * head_row_, count};
+    scores += count;
     const bool last_of_rows = (head + 1) % static_cast<std::size_t>(plan_.exchange_group) == 0;
-    if (last_of_rows) packed += request.counts[head];
+    if (last_of_rows) packed += count;
   }
-  share_heads(
-      context, act_.attended.data() + place.first_query * shape_.q_width(), act_.lse.data(),
-      [&](int, const HeadShare& share, float* out, float* lse) {
-        kernels::KvSpan spans[2];
-        const int span_count = spans_of(context, share, spans);
-        walked += spans[0].count + spans[1].count;
-        const kernels::RowSpan v_spans[2] = {{spans[0].v, spans[0].count}, {spans[1].v, spans[1].count}};
-        // Whoever has a head's first rows joins the host's.
-        const kernels::HostRows* rows =
-            share.begin == 0 ? act_.host_rows.data() + share.head * group : act_.no_rows.data();
-        kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans, span_count,
-                              request.device_scores + share.head * group * stride + share.begin, stride, rows,
-                              out, lse);
-      });
+  share_heads(context, act_.attended.data() + place.first_query * shape_.q_width(), act_.lse.data(),
+              [&](int, const HeadShare& share, float* out, float* lse) {
+                Spans spans;
+                const int span_count = spans_of(context, share, spans);
+                walked += rows_of(spans);
+                std::array<kernels::RowSpan, 3> v_spans;
+                std::transform(spans.begin(), spans.end(), v_spans.begin(), [](const kernels::KvSpan& span) {
+                  return kernels::RowSpan{span.v, span.count};
+                });
+                // Whoever has a head's first rows joins the host's.
+                const kernels::HostRows* rows =
+                    share.begin == 0 ? act_.host_rows.data() + share.head * group : act_.no_rows.data();
+                kernels::joint_attend(kv_type_, group, shape_.head_dim, v_spans.data(), span_count,
+                                      request.device_scores + share.head * group * stride + share.begin,
+                                      stride, rows, out, lse);
+              });
   context.bytes.access(plan_.device_tier, walked * head_row_);
   context.bytes.access(plan_.device_tier, packed * head_row_ + scores * static_cast<Bytes>(sizeof(float)));
 }

@@ -57,7 +57,8 @@ std::int64_t HostOps::run(const OpContext& context, RequestBuffers& request) con
     case OpKind::select:
       return select(context, request);
     case OpKind::pack_rows:
-      pack_rows(context, request);
+    case OpKind::pack_keys:
+      pack(context, request);
       return 0;
     case OpKind::host_attend:
       host_attend(context, request);
@@ -73,13 +74,13 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
   const int group = shape_.group();
   const RowStore& keys = request.host_k(context.op.layer);
   const Tokens first = context.op.work.first_token;
+  const float* query = request.exchange(context.op.work.buffer).query;
   std::atomic<std::int64_t> walked{0};  // rows of one head, over all heads
   context.team.parallel(context.op.work.tokens, kScanGrain, [&](int, std::int64_t begin, std::int64_t end) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      kernels::logits(kv_type_, request.query + static_cast<std::int64_t>(head) * group * shape_.head_dim,
-                      group, shape_.head_dim, keys.head(head, head_row_) + (first + begin) * head_row_,
-                      end - begin, scale_,
-                      request.host_scores + head * group * request.size().host_tokens + begin,
+      kernels::logits(kv_type_, query + static_cast<std::int64_t>(head) * group * shape_.head_dim, group,
+                      shape_.head_dim, keys.head(head, head_row_) + (first + begin) * head_row_, end - begin,
+                      scale_, request.host_scores + head * group * request.size().host_tokens + begin,
                       request.size().host_tokens);
       walked += end - begin;
     }
@@ -88,6 +89,7 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
 }
 
 std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) const {
+  Exchange& exchange = request.exchange(context.op.work.buffer);
   choose(context, request);
   if (plan_.exchange_group > 1) {
     unite_groups(context, request);
@@ -96,17 +98,18 @@ std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) 
     const std::int64_t stride = request.size().exchange_rows_per_head;
     std::int64_t total = 0;
     for (std::int64_t head = 0; head < shape_.query_heads; ++head) {
-      const std::int64_t count = request.counts[static_cast<std::size_t>(head)];
-      std::copy_n(request.chosen_scores + head * stride, count, request.chosen_scores + total);
+      const std::int64_t count = exchange.counts[static_cast<std::size_t>(head)];
+      std::copy_n(exchange.chosen_scores + head * stride, count, exchange.chosen_scores + total);
       total += count;
     }
   }
-  return context.op.produces.valid() ? request.rows_up() : 0;
+  return context.op.produces.valid() ? exchange.rows_up() : 0;
 }
 
 // Every query head's own rows.
 void HostOps::choose(const OpContext& context, RequestBuffers& request) const {
   const Work& work = context.op.work;
+  Exchange& exchange = request.exchange(work.buffer);
   const std::int64_t bound = std::min(work.rows_per_head, work.tokens);
   const std::int64_t stride = request.size().exchange_rows_per_head;
   context.team.parallel(shape_.query_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
@@ -114,9 +117,9 @@ void HostOps::choose(const OpContext& context, RequestBuffers& request) const {
         request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
     for (std::int64_t head = begin; head < end; ++head) {
       const float* scores = request.host_scores + head * request.size().host_tokens;
-      std::int32_t* rows = request.rows + head * stride;
-      float* chosen = request.chosen_scores + head * stride;
-      std::int64_t& count = request.counts[static_cast<std::size_t>(head)];
+      std::int32_t* rows = exchange.rows + head * stride;
+      float* chosen = exchange.chosen_scores + head * stride;
+      std::int64_t& count = exchange.counts[static_cast<std::size_t>(head)];
       if (work.rule == SelectRule::threshold) {
         count = kernels::select_threshold(scores, work.tokens, static_cast<float>(work.alpha_milli) / 1000.0F,
                                           bound, scratch, rows, chosen);
@@ -133,6 +136,7 @@ void HostOps::choose(const OpContext& context, RequestBuffers& request) const {
 
 // The rows that any head of a group chose enter the softmax of all its heads, with each head's own logits.
 void HostOps::unite_groups(const OpContext& context, RequestBuffers& request) const {
+  Exchange& exchange = request.exchange(context.op.work.buffer);
   const std::int64_t group = plan_.exchange_group;
   const std::int64_t stride = request.size().exchange_rows_per_head;
   const std::int64_t groups = shape_.query_heads / group;
@@ -140,48 +144,51 @@ void HostOps::unite_groups(const OpContext& context, RequestBuffers& request) co
     std::uint32_t* scratch =
         request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
     for (std::int64_t head = begin * group; head < end * group; head += group) {
-      std::int64_t* counts = request.counts.data() + head;
+      std::int64_t* counts = exchange.counts.data() + head;
       const std::int64_t count =
-          kernels::unite_rows(request.rows + head * stride, stride, counts, static_cast<int>(group),
+          kernels::unite_rows(exchange.rows + head * stride, stride, counts, static_cast<int>(group),
                               context.op.work.tokens, scratch);
       std::fill_n(counts, group, count);
     }
   });
-  std::vector<std::int64_t>& offsets = request.offsets;
-  std::partial_sum(request.counts.begin(), request.counts.end(), offsets.begin() + 1);
+  std::vector<std::int64_t>& offsets = exchange.offsets;
+  std::partial_sum(exchange.counts.begin(), exchange.counts.end(), offsets.begin() + 1);
   context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
       const auto at = static_cast<std::size_t>(head);
-      const std::int32_t* rows = request.rows + head / group * group * stride;
+      const std::int32_t* rows = exchange.rows_of(head, stride);
       const float* scores = request.host_scores + head * request.size().host_tokens;
-      float* chosen = request.chosen_scores + offsets[at];
-      for (std::int64_t i = 0; i < request.counts[at]; ++i) chosen[i] = scores[rows[i]];
+      float* chosen = exchange.chosen_scores + offsets[at];
+      for (std::int64_t i = 0; i < exchange.counts[at]; ++i) chosen[i] = scores[rows[i]];
     }
   });
 }
 
-void HostOps::pack_rows(const OpContext& context, RequestBuffers& request) const {
+void HostOps::pack(const OpContext& context, RequestBuffers& request) const {
   const int group = shape_.group();
+  const bool keys = context.op.kind == OpKind::pack_keys;
+  Exchange& exchange = request.exchange(context.op.work.buffer);
   const std::int64_t stride = request.size().exchange_rows_per_head;
-  const RowStore& values = request.host_v(context.op.layer);
+  const RowStore& store = keys ? request.host_k(context.op.layer) : request.host_v(context.op.layer);
+  std::byte* target = keys ? exchange.packed_keys : exchange.packed;
   const Tokens first = context.op.work.first_token;  // the chosen rows count from here
   const std::int64_t heads = packed_heads(shape_, plan_);
-  std::vector<std::int64_t>& offsets = request.offsets;
+  std::vector<std::int64_t>& offsets = exchange.offsets;
   for (std::size_t i = 0; i < static_cast<std::size_t>(heads); ++i) {
-    offsets[i + 1] = offsets[i] + request.counts[i * static_cast<std::size_t>(plan_.exchange_group)];
+    offsets[i + 1] = offsets[i] + exchange.counts[i * static_cast<std::size_t>(plan_.exchange_group)];
   }
   context.team.parallel(heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t packed = begin; packed < end; ++packed) {
       const auto index = static_cast<std::size_t>(packed);
       const std::int64_t head = packed * plan_.exchange_group;
-      const kernels::RowSpan span{values.head(static_cast<int>(head) / group, head_row_) + first * head_row_,
-                                  values.slots - first};
-      kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, request.rows + head * stride,
-                         offsets[index + 1] - offsets[index], request.packed + offsets[index] * head_row_);
+      const kernels::RowSpan span{store.head(static_cast<int>(head) / group, head_row_) + first * head_row_,
+                                  store.slots - first};
+      kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, exchange.rows + head * stride,
+                         offsets[index + 1] - offsets[index], target + offsets[index] * head_row_);
     }
   });
-  context.bytes.access(plan_.host_v_tier, offsets[static_cast<std::size_t>(heads)] * head_row_);
-  context.bytes.access(plan_.host_k_tier, offsets[static_cast<std::size_t>(heads)] * head_row_);
+  context.bytes.access(keys ? plan_.host_k_tier : plan_.host_v_tier, exchange.rows_up() * head_row_);
+  context.bytes.access(plan_.host_k_tier, exchange.rows_up() * head_row_);
 }
 
 // Each thread walks its share of the tokens grain by grain and joins the grains' partials; the threads'
@@ -190,6 +197,7 @@ void HostOps::host_attend(const OpContext& context, RequestBuffers& request) con
   const int group = shape_.group();
   const RowStore& keys = request.host_k(context.op.layer);
   const RowStore& values = request.host_v(context.op.layer);
+  const float* query = request.exchange(context.op.work.buffer).query;
   const int threads = context.team.threads();
   const std::int64_t stride = ThreadPartial::floats(shape_);
   request.partials.resize(static_cast<std::size_t>(threads * stride));  // grows with the first op only
@@ -211,8 +219,8 @@ void HostOps::host_attend(const OpContext& context, RequestBuffers& request) con
             const kernels::KvSpan span{keys.head(head, head_row_) + at * head_row_,
                                        values.head(head, head_row_) + at * head_row_,
                                        std::min(kScanGrain, end - at)};
-            kernels::attend(kv_type_, request.query + first * shape_.head_dim, group, shape_.head_dim, &span,
-                            1, scale_, part.scratch, part.grain.out, part.grain.lse);
+            kernels::attend(kv_type_, query + first * shape_.head_dim, group, shape_.head_dim, &span, 1,
+                            scale_, part.scratch, part.grain.out, part.grain.lse);
             kernels::merge_partials(group, shape_.head_dim, part.joined.out + first * shape_.head_dim,
                                     part.joined.lse + first, part.grain.out, part.grain.lse);
           }

@@ -1,6 +1,6 @@
 // What the host computes, under every real executor: logits over its segment, the selection among them, the
-// packing of V rows, and whole attention over its segment. It reads and writes a request's host-side buffers
-// only.
+// packing of K and V rows, and whole attention over its segment. It reads and writes a request's host-side
+// buffers only.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class HostOps {
   std::int64_t select(const OpContext& context, RequestBuffers& request) const;
   void choose(const OpContext& context, RequestBuffers& request) const;
   void unite_groups(const OpContext& context, RequestBuffers& request) const;
-  void pack_rows(const OpContext& context, RequestBuffers& request) const;
+  void pack(const OpContext& context, RequestBuffers& request) const;
   void host_attend(const OpContext& context, RequestBuffers& request) const;
 
   const ModelShape& shape_;

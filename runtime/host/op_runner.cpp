@@ -75,12 +75,14 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
+    case OpKind::pack_keys:
     case OpKind::host_attend:
       return host_ops_.run(context, buffers(context));
     case OpKind::send_scores:
       send_scores(context);
       return 0;
     case OpKind::send_rows:
+    case OpKind::send_keys:
       send_rows(context);
       return 0;
     case OpKind::device_logits:
@@ -88,6 +90,18 @@ std::int64_t OpRunner::run(const OpContext& context) {
       return 0;
     case OpKind::joint_attend:
       joint_attend(context);
+      return 0;
+    case OpKind::predict_query:
+      predict_query(context);
+      return 0;
+    case OpKind::fit_logits:
+      fit_logits(context);
+      return 0;
+    case OpKind::correct_scores:
+      correct_scores(context);
+      return 0;
+    case OpKind::row_logits:
+      row_logits(context);
       return 0;
     case OpKind::send_partial:
       send_partial(context);

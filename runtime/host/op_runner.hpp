@@ -2,6 +2,7 @@
 // plays the GPU: its ops touch its own memory only, and the copies between are real copies.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -66,7 +67,8 @@ class OpRunner {
   // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
   void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
-  int spans_of(const OpContext& context, const HeadShare& share, kernels::KvSpan (&spans)[2]) const;
+  using Spans = std::array<kernels::KvSpan, 3>;
+  int spans_of(const OpContext& context, const HeadShare& share, Spans& spans) const;
   template <class Part>
   void share_heads(const OpContext& context, float* out, float* lse, const Part& part);
 
@@ -78,6 +80,13 @@ class OpRunner {
   const float* sink_query(const OpContext& context, const float* q, std::vector<float>& turned) const;
   KeptRows& kept_rows(const OpContext& context);
 
+  // lookahead_ops.cpp
+  void predict_query(const OpContext& context);
+  void fit_logits(const OpContext& context);
+  void correct_scores(const OpContext& context);
+  void row_logits(const OpContext& context);
+  void probe(const OpContext& context);
+
   // copy_ops.cpp
   void load_kv(const OpContext& context);
   void offload_kv(const OpContext& context);
@@ -87,6 +96,9 @@ class OpRunner {
   void send_rows(const OpContext& context);
   void send_partial(const OpContext& context);
 
+  Exchange& exchange_of(const OpContext& context) {
+    return buffers(context).exchange(context.op.work.buffer);
+  }
   RequestBuffers& buffers(const OpContext& context) { return slots_.at(context.op.slot.index()); }
   const RequestBuffers& buffers(const OpContext& context) const { return slots_.at(context.op.slot.index()); }
 

@@ -24,40 +24,55 @@ std::array<SlotRun, 2> ring_runs(Tokens first, Tokens count, Tokens slots) {
   return {SlotRun{start, straight}, SlotRun{0, count - straight}};
 }
 
+std::array<SlotRun, 3> segment_runs(Tokens first, Tokens count, Tokens slots, Tokens sinks) {
+  HG_CHECK(0 <= sinks && sinks < slots, sinks << " of " << slots << " slots are the first tokens'");
+  const Tokens among_first = std::clamp<Tokens>(sinks - first, 0, count);
+  const auto [straight, wrapped] =
+      ring_runs(std::max<Tokens>(0, first - sinks), count - among_first, slots - sinks);
+  return {SlotRun{first, among_first}, SlotRun{sinks + straight.slot, straight.count},
+          SlotRun{sinks + wrapped.slot, wrapped.count}};
+}
+
 RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
                                std::vector<TierMemory>& memory)
-    : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers), group_(plan.exchange_group) {
+    : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers) {
   const Bytes row = model.kv_row_bytes(bytes_of(plan.kv_dtype));
-  auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots) {
+  auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots, Tokens sinks = 0) {
     for (int i = 0; i < count && slots > 0; ++i) {
-      list.push_back({memory.at(tier.index()).allocate(slots * row), slots});
+      list.push_back({memory.at(tier.index()).allocate(slots * row), slots, sinks});
     }
   };
-  stores(segment_k_, model.layers, plan.device_tier, size_.segment_tokens);
-  stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens);
+  stores(segment_k_, model.layers, plan.device_tier, size_.segment_tokens, size_.sink_tokens);
+  stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens, size_.sink_tokens);
   stores(staging_k_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
   stores(staging_v_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
   stores(host_k_, model.layers, plan.host_k_tier, size_.host_tokens);
   stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
-
   if (plan.kept_rows) {
     TierMemory& device = memory.at(plan.device_tier.index());
     for (int i = 0; i < model.layers; ++i) kept.emplace_back(model.kv_heads, size_.segment_tokens, device);
     prompt_mass = device.array<float>(model.kv_heads * size_.staging_tokens);
   }
-  counts.resize(static_cast<std::size_t>(model.query_heads));
-  offsets.resize(counts.size() + 1);
+  const auto heads = static_cast<std::size_t>(model.query_heads);
+  exchange_.resize(static_cast<std::size_t>(plan.exchange_buffers()));
+  for (Exchange& exchange : exchange_) {
+    exchange.group = plan.exchange_group;
+    exchange.counts.resize(heads);
+    exchange.offsets.resize(heads + 1);
+  }
+  slope.resize(heads);
+  shift.resize(heads);
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());
-  query = host.array<float>(model.q_width());
+  for (Exchange& exchange : exchange_) exchange.query = host.array<float>(model.q_width());
   if (size_.exchange_rows_per_head > 0) take_rows_exchange(model, plan, host, device);
   if (plan.exchange_partials) {
     host_partial = partial_in(host, model);
     host_partial_up = partial_in(device, model);
-    device_lse.resize(static_cast<std::size_t>(model.query_heads));
+    device_lse.resize(heads);
   }
 }
 
@@ -77,12 +92,20 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
   const std::int64_t most_scores = most_rows * plan.exchange_group;
   const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
-  rows = host.array<std::int32_t>(model.query_heads * size_.exchange_rows_per_head);
-  chosen_scores = host.array<float>(most_scores);
-  packed = host.allocate(packed_bytes);
   device_scores = device.array<float>(model.query_heads * size_.segment_tokens);
-  device_chosen_scores = device.array<float>(most_scores);
-  device_packed = device.allocate(packed_bytes);
+  if (plan.lookahead.corrects) {
+    device_predicted_scores = device.array<float>(model.query_heads * size_.segment_tokens);
+  }
+  for (Exchange& exchange : exchange_) {
+    exchange.rows = host.array<std::int32_t>(model.query_heads * size_.exchange_rows_per_head);
+    exchange.chosen_scores = host.array<float>(most_scores);
+    exchange.packed = host.allocate(packed_bytes);
+    exchange.device_chosen_scores = device.array<float>(most_scores);
+    exchange.device_packed = device.allocate(packed_bytes);
+    if (!plan.lookahead.keys_up) continue;
+    exchange.packed_keys = host.allocate(packed_bytes);
+    exchange.device_packed_keys = device.allocate(packed_bytes);
+  }
 }
 
 const RowStore& RequestBuffers::device_k(KvPlace place, int layer, int buffer) const {
@@ -97,7 +120,7 @@ const RowStore& RequestBuffers::device_v(KvPlace place, int layer, int buffer) c
                                    : segment_v_.at(static_cast<std::size_t>(layer));
 }
 
-std::int64_t RequestBuffers::scores_up() const {
+std::int64_t Exchange::scores_up() const {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 

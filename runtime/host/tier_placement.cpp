@@ -60,7 +60,9 @@ void check_placement(const Machine& machine, const MemoryPlan& plan, Weights wei
   for (const Tier& tier : machine.tiers()) check_node(machine, tier);
   MemoryPlan left = plan;
   if (weights == Weights::placed) {
-    std::erase_if(left.reservations, [](const Reservation& r) { return r.purpose == Purpose::weights; });
+    std::erase_if(left.reservations, [](const Reservation& r) {
+      return r.purpose == Purpose::weights || r.purpose == Purpose::predictor;
+    });
   }
   std::map<int, Wanted> wanted;  // by node; several tiers may share one
   for (const Tier& tier : machine.tiers()) {

@@ -38,6 +38,13 @@ struct NormWeights {
   const float* bias = nullptr;
 };
 
+// What is added to a layer's q projection where its input is the one of the layer before: up (down x). Null
+// where nothing was fitted.
+struct PredictorWeights {
+  const kernels::Half* down = nullptr;  // [rank][hidden]
+  const kernels::Half* up = nullptr;    // [query_heads * head_dim][rank]
+};
+
 struct LayerWeights {
   NormWeights attention_norm;     // [hidden]
   ProductWeights qkv;             // [(query_heads + 2 kv_heads) * head_dim][hidden], q rows first
@@ -47,6 +54,7 @@ struct LayerWeights {
   NormWeights ffn_norm;           // [hidden]
   ProductWeights ffn_in;          // [ffn_in_width][hidden], gate rows before up rows
   ProductWeights down;            // [hidden][ffn]
+  PredictorWeights predictor;     // not of the model's own files
 };
 
 // Views into memory that the caller's allocator owns.

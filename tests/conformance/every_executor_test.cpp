@@ -33,7 +33,8 @@ const std::map<std::string, std::int64_t> kSmall = {{"page_tokens", 4}};
 // A value for a parameter that has no default, so that a policy nobody thought of here can be run.
 std::int64_t some_value(const ParamSpec& spec) {
   // A budget is more than what a rule keeps in any case, and less than the prompt.
-  const std::int64_t wanted = spec.name == "budget_tokens"     ? 40
+  const std::int64_t wanted = spec.kind == ParamKind::choice   ? spec.least
+                              : spec.name == "budget_tokens"   ? 40
                               : spec.kind == ParamKind::tokens ? 20
                               : spec.kind == ParamKind::ratio  ? 150'000
                                                                : 2'000;
@@ -104,6 +105,11 @@ std::vector<Case> cases() {
     choices.back().first += "_by_kv_group";
     choices.back().second.params["select_by"] = 1;
   }
+  add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}, {"lookahead", "choose"}});
+  PolicyChoice corrected = choice_of("hybridgen", {{"lookahead", "use"}, {"select", "threshold"}});
+  corrected.params["lookahead_correct"] = 1;
+  corrected.params["sink_tokens"] = 4;
+  choices.emplace_back("hybridgen_use_corrected_sinks", corrected);
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

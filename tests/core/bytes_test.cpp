@@ -118,6 +118,41 @@ TEST_P(BytesOfAStep, a_budget_compacts_the_prompt_on_the_device) {
   EXPECT_EQ(at(bytes, tiny_.pcie_down), 0);
 }
 
+// Layer 0 waits for its true query and sends scores; the others send K rows beside the V rows.
+TEST_P(BytesOfAStep, choose_moves_keys_up_and_reads_the_q_projection_once_more) {
+  const Bytes d = 4, n = 7, k = 3;
+  const auto bytes = channels(build("hybridgen+choose", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}));
+  const Bytes down = L * (4 * Q + 2 * r);
+  const Bytes up = heads * k * (4 + h) + (L - 1) * heads * k * 2 * h;
+  const Bytes packed = 2 * heads * k * h * (L + (L - 1));
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), down);
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), up);
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), down + L * n * r + packed + up);
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel), weights_and_new_rows(1) + (L - 1) * 2 * H * Q + down + up +
+                                              L * (2 * d * r + heads * k * (4 + h)) +
+                                              (L - 1) * heads * k * h);
+}
+
+TEST_P(BytesOfAStep, choose_by_semantic_placement_gathers_keys_in_dram) {
+  const Bytes d = 4, n = 7, k = 3;
+  const auto bytes =
+      channels(build("hybridgen+choose", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}, "semantic"));
+  EXPECT_EQ(at(bytes, tiny_.cxl_channel), L * (r + heads * k * h)) << "evicted V, gathered V";
+}
+
+// The wire of `off`; the correction rewrites the scores on the device and reads no K twice.
+TEST_P(BytesOfAStep, use_moves_what_off_moves_and_corrects_on_the_device) {
+  const Bytes d = 4, n = 7, k = 3;
+  const RequestDecision row{RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n};
+  const auto off = channels(build("hybridgen", row));
+  const auto use = channels(build("hybridgen+use", row));
+  for (const ChannelId id : {tiny_.pcie_up, tiny_.pcie_down, tiny_.pcie_duplex, tiny_.dram_channel}) {
+    EXPECT_EQ(at(use, id), at(off, id));
+  }
+  EXPECT_EQ(at(use, tiny_.hbm_channel),
+            at(off, tiny_.hbm_channel) + (L - 1) * (2 * H * Q + 2 * heads * k * 4));
+}
+
 TEST_P(BytesOfAStep, host_attention_moves_q_and_an_evicted_row_down_and_a_partial_up) {
   for (const Bytes d : {1, 4}) {
     const Bytes n = 11 - d;

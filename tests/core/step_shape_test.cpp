@@ -224,6 +224,91 @@ TEST_F(StepShape, hybridgen_decode_evicts_scans_and_joins) {
   EXPECT_TRUE(step.outcomes.empty());
 }
 
+// With layer 1's queries predicted from layer 0's input, its host ops come before layer 0's device share and
+// depend on none of it.
+TEST_F(StepShape, lookahead_choose_works_a_layer_ahead_and_sends_keys) {
+  const Step step = build("hybridgen+choose", decode_split_);
+  EXPECT_EQ(shape_of(step), R"(
+0 embed <
+1 offload_kv 0 <
+2 norm_qkv 0 < 0 1
+3 send_query 0 < 1 2
+4 offload_kv 1 < 3
+5 host_logits 0 < 1 3
+6 select 0 < 5
+7 send_scores 0 < 6
+8 pack_rows 0 < 6
+9 send_rows 0 < 7 8
+10 predict_query 1 < 2
+11 send_query 1 < 4 10
+12 host_logits 1 < 8 4 11
+13 select 1 < 12
+14 pack_keys 1 < 13
+15 send_keys 1 < 9 14
+16 pack_rows 1 < 14 13
+17 send_rows 1 < 15 16
+18 device_logits 0 < 10 2
+19 joint_attend 0 < 18 7 9
+20 project_out 0 < 19
+21 ffn 0 < 20
+22 norm_qkv 1 < 21 4
+23 device_logits 1 < 22
+24 row_logits 1 < 23 15
+25 joint_attend 1 < 24 23 17
+26 project_out 1 < 25
+27 ffn 1 < 26
+28 lm_head < 27
+29 sample < 28)");
+  EXPECT_FALSE(step.ops[3].work.predicted);
+  EXPECT_TRUE(step.ops[11].work.predicted);
+  for (const Op& op : step.ops) {
+    const bool exchange = op.kind == OpKind::send_query || op.kind == OpKind::select ||
+                          op.kind == OpKind::send_rows || op.kind == OpKind::joint_attend;
+    if (exchange) {
+      EXPECT_EQ(op.work.buffer, op.layer) << op.id.value << ": two layers' exchanges are alive";
+    }
+  }
+}
+
+TEST_F(StepShape, lookahead_use_corrects_the_scores_before_they_enter) {
+  const Step step = build("hybridgen+use", decode_split_);
+  const std::string shape = shape_of(step);
+  EXPECT_NE(shape.find(R"(
+10 predict_query 1 < 2
+11 send_query 1 < 4 10
+12 host_logits 1 < 8 4 11
+13 select 1 < 12
+14 send_scores 1 < 9 13
+15 pack_rows 1 < 13
+16 send_rows 1 < 14 15
+17 device_logits 0 < 10 2
+18 joint_attend 0 < 17 7 9)"),
+            std::string::npos)
+      << shape;
+  EXPECT_NE(shape.find(R"(
+22 fit_logits 1 < 21
+23 correct_scores 1 < 22 14
+24 joint_attend 1 < 23 22 16)"),
+            std::string::npos)
+      << shape;
+}
+
+TEST_F(StepShape, lookahead_without_host_tokens_decodes_like_full_gpu) {
+  EXPECT_EQ(shape_of(build("hybridgen+choose", decode_on_device_)), all_on_device("attend"));
+}
+
+TEST_F(StepShape, lookahead_exempt_layers_wait_for_their_query) {
+  model_ = test::tiny_model(4);
+  const Policy policy = test::make_policy(tiny_.machine, model_, {1, 10, 4}, "hybridgen+choose",
+                                          {{"lookahead_exempt_layers", 2}});
+  const Step step = policy.build({StepId(0), {decode_split_}});
+  std::vector<int> predicted;
+  for (const Op& op : step.ops) {
+    if (op.kind == OpKind::predict_query) predicted.push_back(op.layer);
+  }
+  EXPECT_EQ(predicted, (std::vector<int>{2, 3}));
+}
+
 TEST_F(StepShape, host_attention_evicts_attends_on_both_sides_and_joins) {
   const Step step = build("flexgen-cpu-attention", decode_split_);
   EXPECT_EQ(shape_of(step), R"(

@@ -15,19 +15,24 @@ inline Composition preset_composition(const std::string& name) {
   return preset->composition;
 }
 
-// The preset "hybridgen+threshold" of these tests: what an ablation looks like.
+// "hybridgen+threshold", "+choose", "+use" of these tests: what an ablation looks like.
 inline Composition composition_of(const std::string& name) {
-  if (name != "hybridgen+threshold") return preset_composition(name);
-  Composition composition = preset_composition("hybridgen");
-  composition.select = "threshold";
+  const auto plus = name.find('+');
+  if (plus == std::string::npos) return preset_composition(name);
+  Composition composition = preset_composition(name.substr(0, plus));
+  const std::string part = name.substr(plus + 1);
+  (find_part("select", part) != nullptr ? composition.select : composition.lookahead) = part;
   return composition;
 }
 
 // `values` as stored integers; what is missing takes the default, or `device_kv_tokens: 4, topk_ratio: 0.5,
-// budget_tokens: 40`.
+// budget_tokens: 40`, or the plain predictor with a correction.
 inline Params params_for(const Composition& composition, const std::map<std::string, std::int64_t>& values) {
-  const std::map<std::string, std::int64_t> required = {
-      {"device_kv_tokens", 4}, {"topk_ratio", 500'000}, {"budget_tokens", 40}};
+  const std::map<std::string, std::int64_t> required = {{"device_kv_tokens", 4},
+                                                        {"topk_ratio", 500'000},
+                                                        {"budget_tokens", 40},
+                                                        {"lookahead_predictor", 0},
+                                                        {"lookahead_correct", 1}};
   Params params;
   for (const ParamSpec& spec : params_of(composition)) {
     if (const auto found = values.find(spec.name); found != values.end()) {

@@ -24,7 +24,9 @@ class HostStep final : public SegmentedStep {
     return ops_.device_partial(row, layer, row.device_tokens);
   }
 
-  Op join(std::size_t index, int layer) override { return ops_.join_partials(decision_.rows[index], layer); }
+  OpId join(std::size_t index, int layer, OpId device, const std::vector<OpId>& host) override {
+    return builder_.add(ops_.join_partials(decision_.rows[index], layer), {device, host.front()});
+  }
 };
 
 class HostAttention final : public SegmentedAttention {

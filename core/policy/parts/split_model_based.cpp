@@ -64,13 +64,16 @@ class ModelBasedSplit final : public SplitPart {
     rates.per_scanned = options_.row * estimator.ps_per_byte(OpKind::host_logits) +
                         options_.query_heads * estimator.ps_per_item(OpKind::select);
     rates.per_row =
-        options_.query_heads * (options_.head_row * (2 * estimator.ps_per_byte(OpKind::pack_rows) +
-                                                     estimator.ps_per_byte(OpKind::send_rows)) +
-                                kLogitBytes * estimator.ps_per_byte(OpKind::send_scores));
-    rates.per_device = options_.row * (estimator.ps_per_byte(OpKind::device_logits) +
-                                       estimator.ps_per_byte(OpKind::joint_attend));
+        options_.query_heads *
+        (options_.head_row *
+             (2 * (estimator.ps_per_byte(OpKind::pack_rows) + estimator.ps_per_byte(OpKind::pack_keys)) +
+              estimator.ps_per_byte(OpKind::send_rows) + estimator.ps_per_byte(OpKind::send_keys)) +
+         kLogitBytes * estimator.ps_per_byte(OpKind::send_scores));
+    const std::int64_t logits =
+        std::max(estimator.ps_per_byte(OpKind::device_logits), estimator.ps_per_byte(OpKind::fit_logits));
+    rates.per_device = options_.row * (logits + estimator.ps_per_byte(OpKind::joint_attend));
     if (options_.whole_layer) {
-      for (const OpKind kind : {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn}) {
+      for (const OpKind kind : {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn, OpKind::predict_query}) {
         rates.device_fixed += 1000 * estimator.op_ns(kind);
       }
     }
