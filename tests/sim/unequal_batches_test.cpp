@@ -50,12 +50,16 @@ Timeline run_case(const Machine& machine, const Case& c) {
   Policy policy(c.choice.composition, {machine, model, KvDtype::f16, c.choice.params}, c.workload);
   SomeExecutor executor(machine, std::make_unique<PlatformDurations>(machine), small_outcomes(c.seed));
   Driver driver(machine, model, c.workload, policy, executor);
+  std::vector<Tokens> dropped(c.workload.requests.size());
   while (driver.advance()) {
+    for (const RequestDecision& row : driver.timeline().steps.back().decision.rows) {
+      dropped[row.request.index()] += row.drop_tokens;
+    }
     int in_flight = 0;
     for (const RequestView& request : driver.requests()) {
       in_flight += request.in_flight() ? 1 : 0;
       for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
-        const Tokens held = request.finished ? 0 : request.cached_tokens;
+        const Tokens held = request.finished ? 0 : request.cached_tokens - dropped[request.id.index()];
         RC_ASSERT(driver.residency().tokens(request.id, half) == held);
       }
       RC_ASSERT(request.waiting() || request.finished ||
