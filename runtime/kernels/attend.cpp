@@ -9,8 +9,10 @@
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/half.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/logits_tile.hpp"
 #include "runtime/kernels/logits_wide.hpp"
 #include "runtime/kernels/simd.hpp"
+#include "runtime/kernels/weighted_tile.hpp"
 
 namespace hybridgen::kernels {
 
@@ -52,11 +54,21 @@ static void weighted_v_at(const float* p, const std::int32_t* index, std::int64_
 }  // namespace scalar
 
 namespace avx2 {
-// Where more heads than kHeadsPerPass share the rows: the leading rows that were done all at once.
+// The leading rows that were done the fast way.
 template <class T>
-static std::int64_t logits_of_many(const float*, int, int, const T*, std::int64_t, float, float*,
-                                   std::int64_t) {
-  return 0;  // sixteen registers do not hold the accumulators
+static std::int64_t logits_of_many(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
+                                   float scale, float* scores, std::int64_t stride) {
+  if (head_dim == 64) return logits_tiles<T, 64>(q, group, k, rows, scale, scores, stride);
+  if (head_dim == 128) return logits_tiles<T, 128>(q, group, k, rows, scale, scores, stride);
+  return 0;
+}
+// Whether all rows were done the fast way.
+template <class T>
+static bool weighted_fast(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
+                          std::int64_t rows, float* out) {
+  if (head_dim == 64) return weigh_streams<T, 64>(p, stride, group, v, rows, out), true;
+  if (head_dim == 128) return weigh_streams<T, 128>(p, stride, group, v, rows, out), true;
+  return false;
 }
 #define HG_TARGET HG_TARGET_AVX2
 #include "runtime/kernels/attend.inl"
@@ -81,6 +93,10 @@ static std::int64_t logits_of_many(const float* q, int group, int head_dim, cons
     }
   }
   return 0;
+}
+template <class T>
+static bool weighted_fast(const float*, std::int64_t, int, int, const T*, std::int64_t, float*) {
+  return false;
 }
 #define HG_TARGET HG_TARGET_AVX512
 #include "runtime/kernels/attend.inl"

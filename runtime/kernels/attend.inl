@@ -168,6 +168,7 @@ HG_TARGET static void weighted_many(int heads, const float* p, std::int64_t stri
 template <class T>
 HG_TARGET static void weighted_v(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
                                  std::int64_t rows, float* out) {
+  if (weighted_fast(p, stride, group, head_dim, v, rows, out)) return;
   const int passes = (group + kWeightedHeads - 1) / kWeightedHeads;
   const std::int64_t row_bytes = head_dim * static_cast<std::int64_t>(sizeof(T));
   const std::int64_t strip = passes == 1 && head_dim <= 4 * kWidth ? rows : kStripBytes / row_bytes + 1;

@@ -78,13 +78,29 @@ HG_TARGET static std::int64_t collect(const float* scores, const std::int32_t* f
   }
 #else
   const Vec bar = set1(least);
-  for (; i + kWidth <= n; i += kWidth) {
-    auto good = static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(load(scores + i), bar, _CMP_GE_OQ)));
-    for (; good; good &= good - 1, ++found) {
-      const std::int64_t at = i + __builtin_ctz(good);
-      indices[found] = from ? from[at] : static_cast<std::int32_t>(at);
-      values[found] = scores[at];
+  constexpr int kBlock = 64, kAlways = 8;
+  const auto take = [&](std::int64_t to, std::int64_t at) {
+    indices[to] = from ? from[at] : static_cast<std::int32_t>(at);
+    values[to] = scores[at];
+  };
+  for (; i + kBlock <= n; i += kBlock) {
+    std::uint64_t good = 0;
+#pragma GCC unroll 8
+    for (int j = 0; j < kBlock; j += kWidth) {
+      const Vec reach = _mm256_cmp_ps(load(scores + i + j), bar, _CMP_GE_OQ);
+      good |= static_cast<std::uint64_t>(static_cast<unsigned>(_mm256_movemask_ps(reach))) << j;
     }
+    const int count = __builtin_popcountll(good);
+    int taken = 0;
+    if (found + kAlways <= room) {
+      // Eight whether there are or not: how many there are, nothing predicts. Of none, the last of the block.
+#pragma GCC unroll 8
+      for (; taken < kAlways; ++taken, good &= good - 1) {
+        take(found + taken, i + __builtin_ctzll(good | std::uint64_t{1} << (kBlock - 1)));
+      }
+    }
+    for (; taken < count; ++taken, good &= good - 1) take(found + taken, i + __builtin_ctzll(good));
+    found += count;
   }
   for (; i < n; ++i) {
     if (!(scores[i] >= least)) continue;
