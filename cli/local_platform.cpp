@@ -52,19 +52,24 @@ std::vector<PlatformDescription::Kernel> kernels_of(std::initializer_list<OpKind
 PlatformDescription local_platform(const Calibration& calibration) {
   PlatformDescription platform;
   platform.name = "local";
-  platform.description = calibration.processor_name + ", " + std::to_string(calibration.cores) +
+  platform.description = calibration.topology.processor + ", " + std::to_string(calibration.cores) +
                          " cores; a thread group plays the device";
+  if (!calibration.quiet)
+    platform.description += "; NOT QUIET while it was measured: " + calibration.disturbance;
   const std::string copies = "measured here: copies between the two memories by the host lane";
   platform.channels = {
       {"dram", ChannelKind::memory, rounded(calibration.stream_bytes_per_s.value / 1e9),
-       measured(calibration.stream_bytes_per_s.spread) + "; streaming read by all lanes' threads"},
+       measured(calibration.stream_bytes_per_s.spread) + "; streaming read by all cores of a node"},
       {"h2d", ChannelKind::link, rounded(calibration.h2d.bytes_per_s / 1e9), copies},
       {"d2h", ChannelKind::link, rounded(calibration.d2h.bytes_per_s / 1e9), copies},
   };
-  const double share = std::floor(static_cast<double>(calibration.memory) * kMemoryShare / kGiB * 100) / 100;
+  const double share =
+      std::floor(static_cast<double>(calibration.topology.memory) * kMemoryShare / kGiB * 100) / 100;
   const std::string share_source = "this machine's memory, two fifths for each side: our choice";
-  platform.memories = {{"device", TierKind::hbm, share, "dram", false, share_source},
-                       {"dram", TierKind::dram, share, "dram", false, share_source}};
+  const auto node = [](int number) { return number < 0 ? std::nullopt : std::optional<int>(number); };
+  platform.memories = {
+      {"device", TierKind::hbm, share, "dram", false, share_source, node(calibration.device_node)},
+      {"dram", TierKind::dram, share, "dram", false, share_source, node(calibration.host_node)}};
   platform.processors = {
       {"device",
        ProcessorKind::host_device,
@@ -99,6 +104,11 @@ PlatformDescription local_platform(const Calibration& calibration) {
                   measured(calibration.d2h_spread)};
   platform.step_gap_ns = rounded(calibration.step_gap_ns);
   platform.step_gap_source = "measured here: from a step's last op to the next one's first, median";
+  platform.measured = calibration.measured;
+  for (Measurement& m : platform.measured) {
+    m.value = rounded(m.value);
+    m.spread = std::round(m.spread * 1000) / 1000;
+  }
   return platform;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/machine/channel.hpp"
 #include "core/machine/lane.hpp"
+#include "core/machine/measurement.hpp"
 #include "core/machine/processor.hpp"
 #include "core/machine/tier.hpp"
 
@@ -78,6 +79,7 @@ struct PlatformDescription {
   Cost d2h;
   double step_gap_ns = 0;
   std::string step_gap_source;
+  std::vector<Measurement> measured{};  // what else a calibration found; nothing is computed from it
 };
 
 }  // namespace hybridgen

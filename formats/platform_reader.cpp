@@ -55,6 +55,7 @@ class PlatformReader {
     out_.step_gap_ns = gap.number("value", Need::required, kNs).value_or(0);
     out_.step_gap_source = gap.text("source", Need::required).value_or("");
     gap.finish();
+    for (const YamlItem& item : root_.list("measured", Need::optional)) measured(item);
     root_.finish();
     if (errors_.count() == 0) check_whole();
     return std::move(out_);
@@ -276,6 +277,19 @@ class PlatformReader {
     cost.source = map.text("source", Need::required).value_or("");
     map.finish();
     return cost;
+  }
+
+  void measured(const YamlItem& item) {
+    YamlMap map(item, errors_);
+    Measurement figure;
+    figure.subject = map.text("of", Need::required).value_or("");
+    figure.condition = map.text("where", Need::required).value_or("");
+    figure.quantity = map.text("what", Need::required).value_or("");
+    figure.value = map.number("value", Need::required, {0}).value_or(0);
+    figure.unit = map.text("unit", Need::required).value_or("");
+    figure.spread = map.number("spread", Need::required, {0}).value_or(0);
+    map.finish();
+    out_.measured.push_back(figure);
   }
 
   bool has_copy(const std::string& from, const std::string& to) const {

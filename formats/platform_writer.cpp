@@ -67,6 +67,17 @@ void write_processors(std::ostream& out, const PlatformDescription& platform) {
   }
 }
 
+// A line per figure: a diff of two calibrations shows which moved.
+void write_measured(std::ostream& out, const PlatformDescription& platform) {
+  if (platform.measured.empty()) return;
+  out << "\nmeasured:\n";
+  for (const Measurement& m : platform.measured) {
+    out << "  - {of: " << yaml_string(m.subject) << ", where: " << yaml_string(m.condition)
+        << ", what: " << yaml_string(m.quantity) << ", value: " << yaml_number(m.value)
+        << ", unit: " << yaml_string(m.unit) << ", spread: " << yaml_number(m.spread) << "}\n";
+  }
+}
+
 }  // namespace
 
 std::string platform_yaml(const PlatformDescription& platform, const std::string& head) {
@@ -90,6 +101,7 @@ std::string platform_yaml(const PlatformDescription& platform, const std::string
   cost("d2h", platform.d2h);
   out << "\nstep_gap_ns: {value: " << yaml_number(platform.step_gap_ns)
       << ", source: " << yaml_string(platform.step_gap_source) << "}\n";
+  write_measured(out, platform);
   return out.str();
 }
 

@@ -1,13 +1,14 @@
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <fstream>
+#include <chrono>
 #include <map>
+#include <sstream>
 
 #include "runtime/calibrate/calibration.hpp"
 #include "runtime/calibrate/probe_rig.hpp"
+#include "runtime/calibrate/quiet.hpp"
+#include "runtime/calibrate/rounds.hpp"
 #include "runtime/calibrate/samples.hpp"
-#include "runtime/calibrate/stream_read.hpp"
+#include "runtime/calibrate/survey.hpp"
 #include "runtime/host/cores.hpp"
 
 namespace hybridgen {
@@ -47,7 +48,9 @@ class Calibrator {
     }
   }
 
-  void fit(Calibration& result) {
+  // From the rounds that `use` says.
+  void fit(const std::vector<bool>& use, Calibration& result) {
+    use_ = use;
     const double dispatch = time("dispatch");
     const auto line = [&](const std::string& near, const std::string& far, auto unit) {
       return through(unit(size(near)), time(near), unit(size(far)), time(far));
@@ -105,6 +108,10 @@ class Calibrator {
       result.kernels[static_cast<std::size_t>(kind)].fixed_ns = dispatch;
     }
     result.step_gap_ns = rig_.step_gap_ns();
+    result.measured.push_back({"executor", "an op that does nothing", "time of the op", "ns", dispatch,
+                               spread("dispatch"), std::nullopt});
+    result.measured.push_back({"executor", "one request, decoding", "from a step to the next", "ns",
+                               result.step_gap_ns, 0, std::nullopt});
   }
 
  private:
@@ -120,11 +127,13 @@ class Calibrator {
   void set(Calibration& result, OpKind kind, const KernelCost& cost, const std::string& name) const {
     set(result, kind, cost, spread(name));
   }
-  double time(const std::string& name) const { return figure_of(probes_.at(name).medians).value; }
-  double spread(const std::string& name) const { return figure_of(probes_.at(name).medians).spread; }
+  double time(const std::string& name) const { return figure(name).value; }
+  double spread(const std::string& name) const { return figure(name).spread; }
+  Figure figure(const std::string& name) const { return figure_of(chosen(probes_.at(name).medians, use_)); }
   ProbeSize size(const std::string& name) const { return rig_.size_of(probes_.at(name).probe); }
 
   ProbeRig rig_;
+  std::vector<bool> use_;
   std::map<std::string, Entry> probes_ = {
       {"dispatch", {{OpKind::device_logits, 0, 0}, {}}},
       {"attend.near", {{OpKind::attend, kNear, 0}, {}}},
@@ -188,37 +197,70 @@ class Calibrator {
   };
 };
 
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    const auto colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) return line.substr(colon + 2);
+// The lanes, and on which nodes they lie.
+void share_cores(Calibration& result) {
+  result.cores = usable_cores();
+  result.lanes.device_threads = std::max(1, result.cores / 2);
+  result.lanes.host_threads = std::max(1, result.cores - result.lanes.device_threads);
+  const bool named = result.topology.nodes.front().node >= 0;
+  result.device_node = named ? node_of_core(0) : -1;
+  result.host_node = named ? node_of_core(result.lanes.device_threads) : -1;
+}
+
+Figure stream_of(const std::vector<Measurement>& figures) {
+  Figure best;
+  for (const Measurement& m : figures) {  // the last one of the first node's own reads: by all of its cores
+    if (m.subject != "bandwidth") break;
+    if (m.quantity == "read") best = {m.value * 1e9, m.spread};
   }
-  return "unknown processor";
+  return best;
 }
 
 }  // namespace
 
 Calibration calibrate(const ModelShape& shape, const CalibrateOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   const auto report = [&](double done, const std::string& what) {
     if (options.progress) options.progress(done, what);
   };
   Calibration result;
-  result.processor_name = processor_name();
-  result.cores = usable_cores();
-  result.memory = usable_memory();
-  result.lanes.device_threads = std::max(1, result.cores / 2);
-  result.lanes.host_threads = std::max(1, result.cores - result.lanes.device_threads);
-  report(0, "streaming read");
-  result.stream_bytes_per_s = stream_read(result.lanes.device_threads + result.lanes.host_threads, 7);
-  report(0.1, "filling a context");
+  result.topology = read_topology();
+  share_cores(result);
+  report(0, "filling memory");
+  Survey survey(result.topology);
   Calibrator calibrator(shape, result.lanes);
-  calibrator.round();  // warm-up: pages, clocks, branch predictors; its samples stay, the median forgets them
-  for (int round = 0; round < options.rounds; ++round) {
+  QuietWatch watch;
+  Rounds rounds;
+  double patience = options.most_seconds / 3;
+  // The first round warms up: pages, clocks, branch predictors.
+  for (int round = 0;
+       round <= options.rounds || (rounds.quiet() < options.rounds && seconds() < options.most_seconds);
+       ++round) {
+    const double done = std::min(rounds.quiet() / static_cast<double>(options.rounds), 0.95);
+    if (round > 0) {
+      patience -= watch.wait(patience, [&](double others) {
+        std::ostringstream text;
+        text << "waiting: others use " << static_cast<int>(others * 100) << " % of the processors";
+        report(done, text.str());
+      });
+    }
+    report(done, "probing, round " + std::to_string(round));
+    watch.lap();
     calibrator.round();
-    report(0.2 + 0.7 * (round + 1) / options.rounds, "probing kernels and copies");
+    survey.round();
+    rounds.add(watch.lap(), survey.control().back());
+    if (seconds() > options.most_seconds && round >= 2) break;
   }
-  calibrator.fit(result);
+  const std::vector<bool> use = rounds.use();
+  result.quiet = rounds.was_quiet();
+  result.disturbance = rounds.disturbance();
+  result.rounds = static_cast<int>(std::count(use.begin(), use.end(), true));
+  result.measured = survey.figures(use);
+  result.stream_bytes_per_s = stream_of(result.measured);
+  calibrator.fit(use, result);
+  result.seconds = seconds();
   report(1, "done");
   return result;
 }

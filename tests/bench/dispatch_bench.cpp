@@ -1,5 +1,6 @@
 #include "tests/bench/dispatch_bench.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "core/policy/model_ops.hpp"
@@ -78,6 +79,7 @@ void run_decode() {
   std::printf("hybridgen, %zu ops per step:\n", counting.counts().back().ops);
   print("  from a step's end to the next one's first op", gaps);
   print("  wake-ups of the driver per step", wakeups, "");
+  print("  and at most", {*std::max_element(wakeups.begin(), wakeups.end())}, "");
   print("  allocations from submit to the end of a step", step, "");
   print("  allocations between steps (deciding, building, report)", decided, "");
 }

@@ -27,6 +27,7 @@ PlatformDescription small() {
   p.d2h = {400, 8.5, "measured"};
   p.step_gap_ns = 1234.5;
   p.step_gap_source = "measured";
+  p.measured = {{"bandwidth", "2 threads, \"node\" 0", "read", "GB/s", 33.5, 0.04, {}}};
   return p;
 }
 
@@ -44,6 +45,17 @@ TEST(Platform, written_description_reads_back_equal) {
   const PlatformDescription read = read_platform_description(text, "p.yaml");
   EXPECT_EQ(platform_yaml(read), platform_yaml(small()));
   EXPECT_EQ(read.description, small().description);
+  ASSERT_EQ(read.measured.size(), 1u);
+  EXPECT_EQ(read.measured[0].condition, "2 threads, \"node\" 0");
+  EXPECT_EQ(read.measured[0].value, 33.5);
+}
+
+TEST(Platform, measured_figure_without_spread_is_refused) {
+  PlatformDescription p = small();
+  const std::string text = edited(platform_yaml(p), ", spread: 0.04", "");
+  EXPECT_NE(said(text).find("measured[0].spread"), std::string::npos) << said(text);
+  p.measured.clear();
+  EXPECT_EQ(said(p), "");
 }
 
 TEST(Platform, units_become_those_of_the_core) {
