@@ -108,9 +108,9 @@ TEST(KvGroup, OneLayer_rowsAreTheUnionOfTheHeadsOwn) {
       if (driver.timeline().steps.back().decision.rows[0].prefill()) continue;
       const RequestBuffers& buffers = executor.buffers(SlotId(0));
       for (std::int64_t head = 0; head < shape.query_heads; ++head) {
-        const std::int64_t from = by_group ? head / kGroup * kGroup : head;
-        const std::int32_t* first = buffers.rows + from * buffers.size().exchange_rows_per_head;
-        rows.emplace_back(first, first + buffers.counts[static_cast<std::size_t>(head)]);
+        const Exchange& exchange = buffers.exchange(0);
+        const std::int32_t* first = exchange.rows_of(head, buffers.size().exchange_rows_per_head);
+        rows.emplace_back(first, first + exchange.counts[static_cast<std::size_t>(head)]);
       }
     }
     return rows;
