@@ -251,7 +251,7 @@ Calibration calibrate(const ModelShape& shape, const CalibrateOptions& options) 
     calibrator.round();
     survey.round();
     rounds.add(watch.lap(), survey.control().back());
-    if (seconds() > options.most_seconds && round >= 2) break;
+    if (seconds() > options.most_seconds && round >= 1) break;
   }
   const std::vector<bool> use = rounds.use();
   result.quiet = rounds.was_quiet();

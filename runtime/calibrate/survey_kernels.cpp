@@ -25,76 +25,91 @@ std::string shape(const char* what, int dim, int group) {
   return std::string(what) + " fp16, head dim " + std::to_string(dim) + ", G " + std::to_string(group);
 }
 
+// One call over kCallBytes of fresh memory, and the bytes of it that count.
+struct Work {
+  Bytes counted;
+  std::function<void(const std::byte*)> call;
+};
+
+Work gemv(std::int64_t cols) {
+  const std::int64_t rows = kCallBytes / (2 * cols);
+  return {rows * cols * 2, [rows, cols, x = numbers(cols), y = numbers(rows)](const std::byte* data) mutable {
+            kernels::gemv_f16(reinterpret_cast<const kernels::Half*>(data), x.data(), y.data(), 0, rows,
+                              cols);
+          }};
+}
+
+Work logits(int dim, int group) {
+  const std::int64_t rows = kCallBytes / (2 * dim);
+  const std::int64_t stride = rows + kernels::kScorePad;
+  return {rows * dim * 2,
+          [=, q = numbers(group * dim), scores = numbers(group * stride)](const std::byte* k) mutable {
+            kernels::logits(KvType::f16, q.data(), group, dim, k, rows, 0.125F, scores.data(), stride);
+          }};
+}
+
+Work attention(int dim, int group) {
+  const std::int64_t rows = kCallBytes / (4 * dim);  // of K; as many of V
+  return {4 * rows * dim,
+          [=, q = numbers(group * dim), out = numbers(group * dim),
+           scratch = numbers(kernels::attend_scratch(group, rows))](const std::byte* data) mutable {
+            const kernels::KvSpan span{data, data + kCallBytes / 2, rows};
+            kernels::attend(KvType::f16, q.data(), group, dim, &span, 1, 0.125F, scratch.data(), out.data(),
+                            nullptr);
+          }};
+}
+
+// One row in each run of so many, at a place that varies.
+Work gather(int dim) {
+  const std::int64_t rows = kCallBytes / (2 * dim);
+  std::vector<std::int32_t> chosen;
+  for (std::int64_t i = 0; i + kGatherShare <= rows; i += kGatherShare) {
+    chosen.push_back(static_cast<std::int32_t>(i + i * 7919 % kGatherShare));
+  }
+  const auto count = static_cast<std::int64_t>(chosen.size());
+  std::vector<std::byte> target(static_cast<std::size_t>(count * 2 * dim));
+  return {count * 2 * dim, [=](const std::byte* data) mutable {
+            const kernels::RowSpan span{data, rows};
+            kernels::pack_rows(KvType::f16, dim, &span, 1, chosen.data(), count, target.data());
+          }};
+}
+
 struct Product {
   std::int64_t tokens, rows, cols;
+  std::string text() const {
+    return "matrix product " + std::to_string(tokens) + " x " + std::to_string(rows) + " x " +
+           std::to_string(cols);
+  }
 };
 
 }  // namespace
 
 void Survey::add_kernel_probes(Node& node, int core) {
-  const auto kernel = [this, &node, core](const std::string& condition, Bytes counted, Bytes window,
-                                          const std::function<void(const std::byte*)>& work) {
-    add("kernel", condition, "rate", "GB/s", [this, &node, core, counted, window, work] {
-      return rate_of(node, core, window, kCalls, static_cast<double>(counted), work) / 1e9;
+  const auto kernel = [this, &node, core](const std::string& condition, const Work& work) {
+    add("kernel", condition, "rate", "GB/s", [this, &node, core, work] {
+      return rate_of(node, core, kCallBytes, kCalls, static_cast<double>(work.counted), work.call) / 1e9;
     });
   };
   for (const std::int64_t cols : {576, 1024, 1536, 4096}) {
-    const std::int64_t rows = kCallBytes / (2 * cols);
-    kernel("gemv fp16, " + std::to_string(cols) + " columns", rows * cols * 2, kCallBytes,
-           [rows, cols, x = numbers(cols),
-            y = std::vector<float>(static_cast<std::size_t>(rows))](const std::byte* data) mutable {
-             kernels::gemv_f16(reinterpret_cast<const kernels::Half*>(data), x.data(), y.data(), 0, rows,
-                               cols);
-           });
+    kernel("gemv fp16, " + std::to_string(cols) + " columns", gemv(cols));
   }
   for (const int dim : {64, 128}) {
     for (const int group : {1, 4, 8}) {
-      const std::int64_t rows = kCallBytes / (2 * dim);
-      const std::int64_t stride = rows + kernels::kScorePad;
-      kernel(shape("logits", dim, group), rows * dim * 2, kCallBytes,
-             [=, q = numbers(group * dim),
-              scores =
-                  std::vector<float>(static_cast<std::size_t>(group * stride))](const std::byte* k) mutable {
-               kernels::logits(KvType::f16, q.data(), group, dim, k, rows, 0.125F, scores.data(), stride);
-             });
-      const std::int64_t half = rows / 2;  // of K; as many of V
-      kernel(shape("attention", dim, group), 2 * half * dim * 2, kCallBytes,
-             [=, q = numbers(group * dim), out = std::vector<float>(static_cast<std::size_t>(group * dim)),
-              scratch = std::vector<float>(static_cast<std::size_t>(kernels::attend_scratch(group, half)))](
-                 const std::byte* data) mutable {
-               const kernels::KvSpan span{data, data + kCallBytes / 2, half};
-               kernels::attend(KvType::f16, q.data(), group, dim, &span, 1, 0.125F, scratch.data(),
-                               out.data(), nullptr);
-             });
+      kernel(shape("logits", dim, group), logits(dim, group));
+      kernel(shape("attention", dim, group), attention(dim, group));
     }
-    const std::int64_t rows = kCallBytes / (2 * dim);
-    std::vector<std::int32_t> chosen;  // one in each run of so many, at a place that varies
-    for (std::int64_t i = 0; i + kGatherShare <= rows; i += kGatherShare) {
-      chosen.push_back(static_cast<std::int32_t>(i + i * 7919 % kGatherShare));
-    }
-    const auto count = static_cast<std::int64_t>(chosen.size());
-    kernel("gather of 5 % of rows of " + std::to_string(2 * dim) + " B (bytes gathered)", count * 2 * dim,
-           kCallBytes,
-           [=, target = std::vector<std::byte>(static_cast<std::size_t>(count * 2 * dim))](
-               const std::byte* data) mutable {
-             const kernels::RowSpan span{data, rows};
-             kernels::pack_rows(KvType::f16, dim, &span, 1, chosen.data(), count, target.data());
-           });
+    kernel("gather of 5 % of rows of " + std::to_string(2 * dim) + " B (bytes gathered)", gather(dim));
   }
   for (const Product& p : {Product{128, 1536, 576}, Product{64, 2048, 1024}}) {
-    add("kernel",
-        "matrix product " + std::to_string(p.tokens) + " x " + std::to_string(p.rows) + " x " +
-            std::to_string(p.cols),
-        "rate", "GFLOP/s",
-        [this, &node, core, p, x = numbers(p.tokens * p.cols),
-         y = std::vector<float>(static_cast<std::size_t>(p.tokens * p.rows)),
-         scratch = std::vector<float>(static_cast<std::size_t>(kernels::gemm_scratch(p.cols)))]() mutable {
+    add("kernel", p.text(), "rate", "GFLOP/s",
+        [this, &node, core, p, x = numbers(p.tokens * p.cols), y = numbers(p.tokens * p.rows),
+         scratch = numbers(kernels::gemm_scratch(p.cols))]() mutable {
           const double flops = 2.0 * static_cast<double>(p.tokens * p.rows * p.cols);
-          const double rate = rate_of(node, core, p.rows * p.cols * 2, 1, flops, [&](const std::byte* data) {
+          const auto multiply = [&](const std::byte* data) {
             kernels::gemm_f16(reinterpret_cast<const kernels::Half*>(data), x.data(), p.cols, p.tokens, 0,
                               p.rows, p.cols, y.data(), p.rows, scratch.data());
-          });
-          return rate / 1e9;
+          };
+          return rate_of(node, core, p.rows * p.cols * 2, 1, flops, multiply) / 1e9;
         });
   }
 }
