@@ -104,7 +104,7 @@ class PolicyReader {
       for (const PartEntry& part : part_registry()) {
         if (slot != part.slot() || part.name == chosen) continue;
         const auto evidence = written_only_by(part, own);
-        if (!evidence || written_only_by(own, part)) continue;
+        if (!evidence || belongs_to_a_choice(*evidence) || written_only_by(own, part)) continue;
         map_.fault(slot, "missing, while " + *evidence + " belongs to " + slot + ": " + part.name +
                              " and the preset's is " + chosen + "; add " + slot + ": " + part.name);
         missing = true;
@@ -114,12 +114,22 @@ class PolicyReader {
     return missing;
   }
 
+  static bool has_key(const PartEntry& entry, const std::string& key) {
+    return std::any_of(entry.params.begin(), entry.params.end(),
+                       [&](const ParamSpec& spec) { return top_key(spec.name) == key; });
+  }
+
+  // A parameter of one of the parts that are chosen, in whatever slot: parts of different slots may share a
+  // name, as budget_tokens.
+  bool belongs_to_a_choice(const std::string& key) const {
+    return std::any_of(part_slots().begin(), part_slots().end(), [&](const std::string& slot) {
+      const std::string& chosen = *out_.composition.choice(slot);
+      return !chosen.empty() && has_key(*find_part(slot, chosen), key);
+    });
+  }
+
   // A key in the file that is a parameter of one part and not of the other.
   std::optional<std::string> written_only_by(const PartEntry& part, const PartEntry& other) const {
-    const auto has_key = [](const PartEntry& entry, const std::string& key) {
-      return std::any_of(entry.params.begin(), entry.params.end(),
-                         [&](const ParamSpec& spec) { return top_key(spec.name) == key; });
-    };
     for (const ParamSpec& spec : part.params) {
       const std::string key = top_key(spec.name);
       if (map_.has(key) && !has_key(other, key)) return key;

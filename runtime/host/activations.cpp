@@ -27,6 +27,7 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
     low_rank.resize(size(most_rows, model.predictor.rank));
     missing.resize(size(most_rows, model.q_width()));
   }
+  turned.resize(size(model.q_width() + model.head_dim, 1));
   attended.resize(size(most_tokens, model.q_width()));
   ffn_in.resize(size(most_at_once, model.ffn_in_width()));
   product.resize(size(most_at_once, model.hidden));

@@ -22,12 +22,13 @@ struct Activations {
   std::array<std::vector<float>, 2> predicted;  // [tokens of a decode step][q_width], by layer mod 2
   std::vector<float> low_rank;                  // [tokens of a decode step][rank], of the fitted predictor
   std::vector<float> missing;                   // [tokens of a decode step][q_width], what it adds
-  std::vector<float> attended;                  // [tokens][q_width]
-  std::vector<float> ffn_in;                    // [tokens of a tile][ffn_in_width]
-  std::vector<float> product;                   // [tokens of a tile][hidden], before it joins the residual
-  std::vector<float> cosine, sine;              // [tokens][head_dim / 2], filled by the embedding op
-  std::vector<float> logits;                    // [rows][vocab]
-  std::vector<std::vector<float>> scratch;      // by thread
+  std::vector<float> turned;                // [q_width], a query at another position, and [head_dim] angles
+  std::vector<float> attended;              // [tokens][q_width]
+  std::vector<float> ffn_in;                // [tokens of a tile][ffn_in_width]
+  std::vector<float> product;               // [tokens of a tile][hidden], before it joins the residual
+  std::vector<float> cosine, sine;          // [tokens][head_dim / 2], filled by the embedding op
+  std::vector<float> logits;                // [rows][vocab]
+  std::vector<std::vector<float>> scratch;  // by thread
 
   // Attention of one token.
   std::vector<float> lse;                    // [query_heads]

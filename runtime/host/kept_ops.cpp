@@ -105,16 +105,16 @@ void OpRunner::evict_row(const OpContext& context) {
 
 // The new token's query at its place in the cache, for the sinks; null: they see it where it stands. The
 // other rows are as far from it in the cache as in the text.
-const float* OpRunner::sink_query(const OpContext& context, const float* q,
-                                  std::vector<float>& turned) const {
+const float* OpRunner::sink_query(const OpContext& context, const float* q) {
   const Tokens back = place_of(context).first_position + 1 - context.op.work.tokens;
   if (!context.op.work.keep.reindex || back == 0) return nullptr;
-  const auto half = static_cast<std::size_t>(shape_.head_dim / 2);
-  std::vector<float> angles(2 * half);
-  kernels::rope_angles(-back, frequencies_, angles.data(), angles.data() + half);
-  turned.assign(q, q + shape_.q_width());
-  kernels::rope(turned.data(), shape_.query_heads, shape_.head_dim, angles.data(), angles.data() + half);
-  return turned.data();
+  float* turned = act_.turned.data();
+  float* cosine = turned + shape_.q_width();
+  float* sine = cosine + shape_.head_dim / 2;
+  kernels::rope_angles(-back, frequencies_, cosine, sine);
+  std::copy_n(q, shape_.q_width(), turned);
+  kernels::rope(turned, shape_.query_heads, shape_.head_dim, cosine, sine);
+  return turned;
 }
 
 void OpRunner::attend_kept(const OpContext& context) {
@@ -127,8 +127,7 @@ void OpRunner::attend_kept(const OpContext& context) {
   const RowStore& values = request.device_v(work.kv, context.op.layer, 0);
   const Tokens query = place_of(context).first_query;
   const float* q = act_.qkv.data() + query * act_.qkv_width;
-  std::vector<float> turned;
-  const float* sink_q = sink_query(context, q, turned);
+  const float* sink_q = sink_query(context, q);
   const Tokens sinks = std::min(work.keep.sinks, work.tokens);  // they have the first slots
   const bool gathers = work.rule == SelectRule::heavy_hitter;
   const std::int64_t group_width = static_cast<std::int64_t>(shape_.group()) * shape_.head_dim;

@@ -77,7 +77,7 @@ class OpRunner {
   void keep_rows(const OpContext& context);
   void evict_row(const OpContext& context);
   void attend_kept(const OpContext& context);
-  const float* sink_query(const OpContext& context, const float* q, std::vector<float>& turned) const;
+  const float* sink_query(const OpContext& context, const float* q);
   KeptRows& kept_rows(const OpContext& context);
 
   // lookahead_ops.cpp

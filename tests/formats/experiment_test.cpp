@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, flexgen-cpu-attention, hybridgen, streaming-llm, h2o, snapkv)");
+      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
@@ -73,9 +73,10 @@ std::string parts_of(const std::string& slot) {
 
 TEST(Experiment, another_attention_brings_its_own_slots) {
   const Experiment exact = with_policy(
-      "preset: flexgen, attention: logit-parallel, select: all, split: fixed, device_kv_tokens: 5");
+      "preset: flexgen, attention: logit-parallel, select: all, split: fixed, lookahead: off, "
+      "device_kv_tokens: 5");
   EXPECT_EQ(exact.composition.placement, "unified");
-  EXPECT_EQ(said("preset: flexgen, attention: logit-parallel, select: all"),
+  EXPECT_EQ(said("preset: flexgen, attention: logit-parallel, select: all, lookahead: off"),
             "e.yaml:6:9: policy.split: missing; add split: a split part (valid: " + parts_of("split") + ")");
   const Experiment plain = with_policy("preset: hybridgen, attention: device");
   EXPECT_EQ(plain.composition.select, "");
@@ -136,7 +137,8 @@ TEST(Experiment, yaml_reads_back_equal) {
        {"preset: full-gpu, kv_dtype: fp32", "preset: flexgen, placement: semantic",
         "preset: hybridgen, device_kv_tokens: 7, topk_ratio: 0.000001",
         "preset: hybridgen, select: threshold, alpha: 0.001, max_rows_ratio: 1, device_kv_tokens: 1",
-        "preset: flexgen, attention: logit-parallel, select: all, split: fixed, device_kv_tokens: 5"}) {
+        "preset: flexgen, attention: logit-parallel, select: all, split: fixed, lookahead: off, "
+        "device_kv_tokens: 5"}) {
     Experiment e = with_policy(policy);
     e.prompt_file = "a file: with #odd name.txt";
     e.outcomes = OutcomeSourceKind::recorded;

@@ -40,7 +40,10 @@ class HostSteps : public ::testing::TestWithParam<Case> {
     PolicyChoice choice{c.preset, {}, {}, KvDtype::f16};
     for (const ParamSpec& spec : params_of(composition_of(choice))) {
       if (spec.otherwise) continue;
-      const std::int64_t wanted = spec.kind == ParamKind::ratio ? 150'000 : 20;
+      // A budget is more than the prompt's last queries, and less than the prompt.
+      const std::int64_t wanted = spec.kind == ParamKind::ratio  ? 150'000
+                                  : spec.name == "budget_tokens" ? 36
+                                                                 : 20;
       choice.params[spec.name] = std::clamp(wanted, spec.least, spec.most);
     }
     const Machine machine = host_machine(c.threads, true);

@@ -37,8 +37,9 @@ TEST_F(Fit, needs_are_the_plans_by_purpose) {
     if (r.purpose == Purpose::activations) activations += r.bytes;
   }
   EXPECT_EQ(sum, hbm.needed);
-  // Llama-3.1-8B, 32768 query tokens in fp32: 3 x 4096 + 6144 + 4096 + 2 x 14336 + 128; 128256 logits.
-  EXPECT_EQ(activations, 4LL * (32768 * 51328LL + 128256));
+  // Llama-3.1-8B, 32768 query tokens in fp32: 4096 + 6144 + 4096 + 128; a tile's 4096 tokens: 2 x 4096 +
+  // 2 x 14336; 128256 logits.
+  EXPECT_EQ(activations, 4LL * (32768 * 14464LL + 4096 * 36864LL + 128256));
   require_fit(fits);
 }
 
