@@ -77,15 +77,17 @@ test::ScriptedExecutor::Outcomes outcomes_of(const Case& c) {
   };
 }
 
-// Where each layer's tokens lie, by the token ranges of the ops alone: [0, host) on the host, [host, context)
-// on the device, if and only if the ops neither lose nor double a token. Of kept rows only the executor knows
-// which they are: they are counted.
+// Where each layer's tokens lie, by the token ranges of the ops alone: [sinks, sinks + host) on the host, the
+// others of [0, context) on the device, if and only if the ops neither lose nor double a token. Of kept rows
+// only the executor knows which they are: they are counted.
 class Shadow {
  public:
-  Shadow(const Case& c, bool on_device)
+  // sinks: first tokens that the device keeps of a request that has host tokens.
+  Shadow(const Case& c, bool on_device, Tokens sinks)
       : layers_(c.workload.requests.size() * static_cast<std::size_t>(c.model.layers)),
         per_request_(static_cast<std::size_t>(c.model.layers)),
-        on_device_(on_device) {}
+        on_device_(on_device),
+        sinks_(sinks) {}
 
   void follow(const Step& step) {
     for (const Op& op : step.ops) {
@@ -114,16 +116,19 @@ class Shadow {
         RC_ASSERT(s.kept == row.device_tokens);
         continue;
       }
-      RC_ASSERT(s.host_end == row.host_tokens);
-      RC_ASSERT(s.device_begin == row.host_tokens);
-      RC_ASSERT(s.device_end - s.device_begin == row.device_tokens);
+      const Tokens sinks = row.host_tokens > 0 ? sinks_ : 0;
+      RC_ASSERT(s.sinks == sinks);
+      RC_ASSERT(s.host_end == sinks + row.host_tokens);
+      RC_ASSERT(s.device_begin == s.host_end);
+      RC_ASSERT(sinks + s.device_end - s.device_begin == row.device_tokens);
       RC_ASSERT(s.device_end == row.first_position + row.query_tokens);
     }
   }
 
  private:
   struct Segments {
-    Tokens host_end = 0;      // the host holds [0, host_end)
+    Tokens sinks = 0;         // the device holds [0, sinks) for good
+    Tokens host_end = 0;      // the host holds [sinks, host_end)
     Tokens device_begin = 0;  // the device holds [device_begin, device_end)
     Tokens device_end = 0;
     Tokens staged_begin = 0;  // staging holds new rows [staged_begin, staged_end)
@@ -145,6 +150,10 @@ class Shadow {
     }
   }
   void send_down(Segments& s, const Op& op) const {
+    if (s.host_end == 0) {  // the first that goes down leaves the sinks behind
+      s.sinks = s.host_end = sinks_;
+      if (op.work.kv == KvPlace::segment) s.device_begin = sinks_;
+    }
     RC_ASSERT(op.work.first_token == s.host_end);  // in order, without a gap
     s.host_end += op.work.tokens;
     if (op.work.kv == KvPlace::segment) {
@@ -158,6 +167,10 @@ class Shadow {
   }
   void keep(Segments& s, const Op& op) const {
     RC_ASSERT(op.work.first_token >= s.staged_begin);
+    if (op.work.first_token == 0 && s.host_end > 0) {
+      RC_ASSERT(op.work.tokens == sinks_);
+      return;
+    }
     RC_ASSERT(op.work.first_token + op.work.tokens == s.staged_end);
     s.device_begin = op.work.first_token;
     s.device_end = s.staged_end;
@@ -166,6 +179,7 @@ class Shadow {
   std::vector<Segments> layers_;
   std::size_t per_request_;
   bool on_device_;  // the policy keeps a device segment
+  Tokens sinks_;
 };
 
 struct World {
@@ -183,7 +197,8 @@ RC_GTEST_PROP(Policies, lose_no_token_and_double_none, ()) {
   const Case c = any_case();
   RC_LOG() << c;
   World world(c);
-  Shadow shadow(c, world.policy.memory_plan().segment_tokens > 0);
+  const bool splits = world.policy.composition().attention == "logit-parallel";
+  Shadow shadow(c, world.policy.memory_plan().segment_tokens > 0, splits ? c.params.at("sink_tokens") : 0);
   while (world.driver.advance()) {
     shadow.follow(*world.executor.steps().back());
     for (const RequestDecision& row : world.driver.timeline().steps.back().decision.rows) shadow.compare(row);
