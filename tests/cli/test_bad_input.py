@@ -15,16 +15,16 @@ class Experiments(CliTest):
 
     def test_one_slip_one_message_with_its_place(self):
         for old, new, place, words in [
-            ("  topk_ratio: 0.05", "  topk_ratio: 5", "18:15: policy.topk_ratio: ", "out of range"),
-            ("  topk_ratio: 0.05", "  topk_ratio: .nan", "18:15: policy.topk_ratio: ", "write a number"),
-            ("  topk_ratio: 0.05", "  topk_ratio: '0.05'", "18:15: policy.topk_ratio: ", "remove the quotes"),
+            ("  topk_ratio: 0.05", "  topk_ratio: 5", "22:15: policy.topk_ratio: ", "out of range"),
+            ("  topk_ratio: 0.05", "  topk_ratio: .nan", "22:15: policy.topk_ratio: ", "write a number"),
+            ("  topk_ratio: 0.05", "  topk_ratio: '0.05'", "22:15: policy.topk_ratio: ", "remove the quotes"),
             ("  topk_ratio: 0.05\n", "", ":3: policy.topk_ratio: ", "missing"),
-            ("device_kv_tokens: 8192", "device_kv_tokens: 0", "17:21: policy.device_kv_tokens: ", "an integer between 1 and"),
+            ("device_kv_tokens: 8192", "device_kv_tokens: 0", "21:21: policy.device_kv_tokens: ", "an integer between 1 and"),
             ("device_kv_tokens: 8192", "device_kv_tokens: 8.5", "policy.device_kv_tokens: ", "expected an integer"),
             ("device_kv_tokens: 8192", "device_kv_token: 8192", "policy.device_kv_token: ",
              "did you mean device_kv_tokens?"),
             ("batch: 1", "batch: 1\n  batch: 2", "workload.batch: ", "duplicate"),
-            ("new_tokens: 64", "new_tokens: -64", "12:15: workload.new_tokens: ", "an integer between 1 and"),
+            ("new_tokens: 64", "new_tokens: -64", "16:15: workload.new_tokens: ", "an integer between 1 and"),
             ("new_tokens: 64", "new_tokens: many", "workload.new_tokens: ", "expected an integer"),
             ("new_tokens: 64", "new_tokens:", "workload.new_tokens: ", "no value"),
             ("preset: hybridgen", "preset: hybrid-gen", "policy.preset: ", "did you mean hybridgen?"),
@@ -33,7 +33,7 @@ class Experiments(CliTest):
             ("platform: h100-80", "platform: h100-81", "", "did you mean h100-80?"),
             ("platform: h100-80", "platform: [h100-80", "", "yaml"),
             ("seed: 1", "seed: 1\ncolour: red", "colour: ", "unknown key"),
-            ("llama-3.1-8b", "opt-6.7b", "11:18: workload.prompt_tokens: ", "opt-6.7b goes up to 2048; use a shorter"),
+            ("llama-3.1-8b", "opt-6.7b", "15:18: workload.prompt_tokens: ", "opt-6.7b goes up to 2048; use a shorter"),
             ("topk_ratio: 0.05", "topk_ratio: 0.05\n  kv_dtype: int3", "policy.kv_dtype: ", "valid: fp16, fp32"),
         ]:
             with self.subTest(new=new):
@@ -127,8 +127,8 @@ class Capacity(CliTest):
         lines = message.splitlines()
         self.assertEqual(lines[0], "does not fit on h100-80:")
         # Llama-3.1-8B: 16,061,054,976 bytes of weights; 128 KiB of KV per token, 32831 tokens, 64 requests.
-        self.assertRegex(lines[2], r"^  hbm +74\.5 GiB +278\.0 GiB +15\.0 GiB +256\.5 GiB ")
-        self.assertEqual(lines[7], "hbm is short by 203.5 GiB")
+        self.assertRegex(lines[2], r"^  hbm +74\.5 GiB +274\.1 GiB +15\.0 GiB +256\.5 GiB ")
+        self.assertEqual(lines[7], "hbm is short by 199.6 GiB")
         # What it says would fit does, and one more would not.
         batch = int(re.search(r"^would fit: workload\.batch: (\d+)$", message, re.M).group(1))
         self.assertIn("fits on", self.done(*arguments[:2], "--dry-run", "--set", f"workload.batch={batch}"))

@@ -74,12 +74,8 @@ class RealRun(CliTest):
     def test_passkey_prints_full_attention_beside_the_policy(self):
         text = self.done("passkey", "configs/demo/full-gpu.yaml", "quest", "--budget", "64", "--platform", PLATFORM,
                          "--lengths", "200", "--depths", "1")
-        self.assertRegex(text, r"full attention, tokens +50 %
- +200 +[01]/1
-")
-        self.assertRegex(text, r"quest, tokens +50 %
- +200 +[01]/1
-")
+        self.assertRegex(text, r"full attention, tokens +50 %\n +200 +[01]/1\n")
+        self.assertRegex(text, r"quest, tokens +50 %\n +200 +[01]/1\n")
 
 
 class Refusals(CliTest):
