@@ -29,9 +29,8 @@ TEST(Docs, every_name_is_described) {
     names.insert(part.name);
     for (const ParamSpec& spec : part.params) names.insert(spec.name);
   }
-  for (const char* folder :
-       {"platform-models", "configs/batch", "configs/budget", "configs/demo", "configs/h100",
-                             "configs/models"}) {
+  for (const char* folder : {"platform-models", "configs/batch", "configs/budget", "configs/demo",
+                             "configs/h100", "configs/models"}) {
     for (const auto& entry : std::filesystem::directory_iterator(source_path(folder))) {
       YamlErrors errors("");
       collect_keys(*parse_yaml(slurp(entry.path()), errors), names);
