@@ -60,7 +60,11 @@ class PolicyReader {
         out_.composition.choice(slot)->clear();
       } else {
         // Empty where another attention replaces the preset's and needs more than the preset fills.
-        const bool open = out_.composition.choice(slot)->empty();
+        bool open = out_.composition.choice(slot)->empty();
+        if (open && !map_.has(slot) && find_part(slot, "off") != nullptr) {
+          *out_.composition.choice(slot) = "off";  // what can be off is, until somebody asks for it
+          open = false;
+        }
         choose(slot, open ? Need::required : Need::optional);
         composed_ = composed_ && (!open || map_.has(slot));
       }

@@ -32,6 +32,7 @@ const std::set<std::string> kOptional = {
     "feedback",
     "placement",
     "admission",
+    "lookahead",
     "prompt_start",
     "kv_dtype",
     "outcomes",                 // the preset's parts, fp16, seeded
