@@ -176,10 +176,12 @@ bool has_default(const std::string& parameter) {
 }
 
 bool optional_here(const SpoilingWriter& w) {
+  // `choose` has no parameters that would tell that it is missing; `use` and `auto` want both switches.
+  if (w.key == "lookahead") return w.key_node->text == "choose" || w.key_node->text == "off";
+  if (w.key == "lookahead_predictor" || w.key == "lookahead_correct") return false;
   if (kOptional.contains(w.key) || (w.parent == "policy" && has_default(w.key))) return true;
   if (w.parent == "feedback" && has_default("feedback." + w.key)) return true;
-  if (w.key == "split" && w.key_node->text == "fixed") return true;       // the preset's own
-  if (w.key == "lookahead" && w.key_node->text == "choose") return true;  // has no parameters that would tell
+  if (w.key == "split" && w.key_node->text == "fixed") return true;  // the preset's own
   OpKind kind = OpKind::embed;
   if (w.parent == "kernels" && parse_op_kind(w.key, kind)) return true;  // default holds then
   const bool kernel = w.expected_path.find(".kernels.") != std::string::npos;
