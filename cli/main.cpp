@@ -17,6 +17,7 @@ const std::vector<Command>& commands() {
       {"calibrate", "measure this machine and write its platform file", calibrate_command},
       {"bench-machine", "measure a machine with a GPU, stage by stage", bench_machine_command},
       {"accuracy", "measure what a policy costs in answers, on a real model", accuracy_command},
+      {"ablation", "what each technique contributes, simulated or on this machine", ablation_command},
       {"check", "check experiment, platform and model files", check_command},
       {"platform", "explain a platform: what a byte costs from everywhere to everywhere", platform_command},
       {"list", "list policies, parts, platforms, models, executors", list_command},
