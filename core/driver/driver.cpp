@@ -6,10 +6,6 @@
 namespace hybridgen {
 namespace {
 
-Bytes token_bytes(const ModelShape& model, const MemoryPlan& plan) {
-  return model.layers * model.kv_row_bytes(bytes_of(plan.kv_dtype));
-}
-
 // Everything below indexes by what the report says, so nothing of it is taken on trust.
 void check_report(const Report& report, const Step& step, const Machine& machine) {
   HG_CHECK(report.step == step.id && report.records.size() == step.ops.size(),
@@ -41,7 +37,8 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
     : machine_(machine),
       policy_(policy),
       executor_(executor),
-      residency_(machine, token_bytes(model, policy.memory_plan()),
+      layers_(model.layers),
+      residency_(machine, model.kv_row_bytes(bytes_of(policy.memory_plan().kv_dtype)), model.layers,
                  static_cast<int>(workload.requests.size())) {
   check_fits(machine, policy.memory_plan());
   // What does not move is reserved; KV grows into its reservation as tokens arrive.
@@ -106,10 +103,13 @@ void Driver::apply(const Decision& decision) {
                      << " new tokens, " << to_device << " to the device, " << to_host << " to the host");
     take_slot(row);
     for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
-      const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
-      if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
-      if (to_host > 0) residency_.append(row.request, half, host, to_host);
-      if (to_device > 0) residency_.append(row.request, half, plan.device_tier, to_device);
+      for (int layer = 0; layer < layers_; ++layer) {
+        const TierId host = half == KvHalf::k ? plan.host_k(layer) : plan.host_v(layer);
+        if (row.evict_tokens > 0)
+          residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
+        if (to_host > 0) residency_.append(row.request, half, host, to_host);
+      }
+      if (to_device > 0) residency_.append(row.request, half, plan.device_tier, layers_ * to_device);
     }
     request.device_tokens = row.device_tokens;
     request.host_tokens = row.host_tokens;

@@ -95,8 +95,8 @@ Op ModelOps::load_kv(const RequestDecision& row, int layer, int buffer, Tokens t
   op.work.kv = KvPlace::staging;
   op.work.buffer = buffer;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, Amount::fixed(tokens * row_bytes())});
-  op.traffic.copies.push_back({plan_.host_v_tier, plan_.device_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.host_k(layer), plan_.device_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.host_v(layer), plan_.device_tier, Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -107,8 +107,8 @@ Op ModelOps::offload_kv(const RequestDecision& row, int layer, KvPlace place, in
   op.work.buffer = buffer;
   op.work.first_token = first;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k_tier, Amount::fixed(tokens * row_bytes())});
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k(layer), Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -127,7 +127,7 @@ Op ModelOps::keep_kv(const RequestDecision& row, int layer, int buffer, Tokens f
 Op ModelOps::send_query(const RequestDecision& row, int layer) const {
   Op op = request_op(OpKind::send_query, Role::d2h, row, layer);
   op.traffic.copies.push_back(
-      {plan_.device_tier, plan_.host_k_tier, Amount::fixed(model_.q_width() * kQueryBytes)});
+      {plan_.device_tier, plan_.exchange_tier, Amount::fixed(model_.q_width() * kQueryBytes)});
   return op;
 }
 
@@ -136,7 +136,7 @@ Op ModelOps::host_logits(const RequestDecision& row, int layer, Tokens first, To
   op.work.first_token = first;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * tokens);
-  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::read, Amount::fixed(tokens * row_bytes())});
+  op.traffic.accesses.push_back({plan_.host_k(layer), Direction::read, Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -156,22 +156,23 @@ Op ModelOps::pack_rows(const RequestDecision& row, int layer, Tokens first, cons
   op.work.first_token = first;
   op.work.rows_per_head = rows.per_head;
   const Amount bytes = scaled(rows.total, head_row_bytes());
-  op.traffic.accesses.push_back({plan_.host_v_tier, Direction::read, bytes, head_row_bytes()});
-  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::write, bytes});
+  op.traffic.accesses.push_back({plan_.host_v(layer), Direction::read, bytes, head_row_bytes()});
+  op.traffic.accesses.push_back({plan_.exchange_tier, Direction::write, bytes});
   return op;
 }
 
 Op ModelOps::send_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = request_op(OpKind::send_scores, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, row_logits_bytes())});
+  op.traffic.copies.push_back(
+      {plan_.exchange_tier, plan_.device_tier, scaled(rows.total, row_logits_bytes())});
   return op;
 }
 
 Op ModelOps::send_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = request_op(OpKind::send_rows, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, head_row_bytes())});
+  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, scaled(rows.total, head_row_bytes())});
   return op;
 }
 
@@ -202,7 +203,7 @@ Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) c
   Op op = request_op(OpKind::host_attend, Role::host, row, layer);
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * tokens);
-  for (const TierId tier : {plan_.host_k_tier, plan_.host_v_tier}) {
+  for (const TierId tier : {plan_.host_k(layer), plan_.host_v(layer)}) {
     op.traffic.accesses.push_back({tier, Direction::read, Amount::fixed(tokens * row_bytes())});
   }
   return op;
@@ -210,7 +211,7 @@ Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) c
 
 Op ModelOps::send_partial(const RequestDecision& row, int layer) const {
   Op op = request_op(OpKind::send_partial, Role::h2d, row, layer);
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, Amount::fixed(partial_bytes(model_))});
+  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, Amount::fixed(partial_bytes(model_))});
   return op;
 }
 

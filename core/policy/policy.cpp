@@ -79,22 +79,18 @@ void Policy::plan_reservations() {
   reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
           {plan_.staging_buffers, 2, row, of_all(&SlotPlan::staging_tokens)});
-  if (const Tokens host_tokens = of_all(&SlotPlan::host_tokens); host_tokens > 0) {
-    reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
-    reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});
-  }
   if (plan_.exchange_rows_per_head > 0) {
     std::int64_t rows = 0;
     for (const SlotPlan& slot : plan_.slots)
       rows = std::min(kMoreThanAnything, rows + most_packed_rows(plan_, slot));
     const Bytes row_and_scores =
         model_.head_dim * bytes_of(plan_.kv_dtype) + plan_.exchange_group * kLogitBytes;
-    for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
+    for (const TierId tier : {plan_.device_tier, plan_.exchange_tier}) {
       reserve(tier, Purpose::exchange, {packed_heads(model_, plan_), rows, row_and_scores});
     }
   }
   if (plan_.exchange_partials) {
-    for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
+    for (const TierId tier : {plan_.device_tier, plan_.exchange_tier}) {
       reserve(tier, Purpose::exchange, {static_cast<Bytes>(plan_.slots.size()), partial_bytes(model_)});
     }
   }
@@ -104,7 +100,30 @@ void Policy::plan_reservations() {
       working_memory(model_, plan_, longest_prompt, static_cast<std::int64_t>(slots_.size()));
   reserve(plan_.device_tier, Purpose::activations, {working.activations});
   reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
-  if (plan_.host_tokens > 0) reserve(plan_.host_k_tier, Purpose::workspace, {working.host_workspace});
+  if (plan_.host_tokens == 0) return;
+  reserve(plan_.exchange_tier, Purpose::workspace, {working.host_workspace});
+  reserve_host_kv(of_all(&SlotPlan::host_tokens));
+  std::stable_sort(plan_.reservations.begin(), plan_.reservations.end(),
+                   [](const Reservation& a, const Reservation& b) { return a.purpose < b.purpose; });
+}
+
+// After all else: what is left of the first tier says how many layers it takes.
+void Policy::reserve_host_kv(Tokens host_tokens) {
+  const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
+  const Bytes per_layer = saturated_product({row, host_tokens});
+  std::int64_t first = model_.layers;
+  if (plan_.overflow_tier.valid()) {
+    const Bytes left = machine_.tier(plan_.host_k_tier).capacity - plan_.needed(plan_.host_k_tier);
+    first = std::clamp<std::int64_t>(left / (2 * per_layer), 0, model_.layers);
+    plan_.overflow_layer = static_cast<int>(first);
+  }
+  const auto reserve = [&](TierId tier, Purpose purpose, std::int64_t layers) {
+    if (layers > 0) plan_.reservations.push_back({tier, purpose, saturated_product({layers, per_layer})});
+  };
+  reserve(plan_.host_k_tier, Purpose::host_k, first);
+  reserve(plan_.host_v_tier, Purpose::host_v, first);
+  reserve(plan_.overflow_tier, Purpose::host_k, model_.layers - first);
+  reserve(plan_.overflow_tier, Purpose::host_v, model_.layers - first);
 }
 
 // First come, first served: one that waits for a large slot is not overtaken.

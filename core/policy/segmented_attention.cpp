@@ -92,8 +92,7 @@ std::vector<OpId> SegmentedStep::decode(int layer, OpId norm_qkv) {
 }
 
 void SegmentedAttention::plan_memory(const RequestShape& largest, MemoryPlan& plan) const {
-  plan.host_k_tier = needs_.placement->host_k();
-  plan.host_v_tier = needs_.placement->host_v();
+  needs_.placement->fill_in(plan);
   plan.segment_tokens = std::min(needs_.split->most_device_tokens(), largest.most_context());
   plan.host_tokens =
       largest.most_context() - std::min(needs_.split->least_device_tokens(), plan.segment_tokens);

@@ -44,11 +44,19 @@ struct MemoryPlan : SlotPlan {
   TierId device_tier;  // weights, device segment, staging
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
+  TierId overflow_tier;    // takes host K and V of the layers that the two have no room for
+  int overflow_layer = 0;  // the first of these layers, where there is such a tier
+  TierId exchange_tier;    // the host's side of what it exchanges with the device, and its workspace
   int staging_buffers = 0;
   int exchange_group = 1;                 // query heads that share a packed V row: 1, or all of a KV head
   bool exchange_partials = false;         // partial outputs go up, in every slot
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
+
+  // Where the host segment's K and V of a layer lie.
+  bool overflows(int layer) const { return overflow_tier.valid() && layer >= overflow_layer; }
+  TierId host_k(int layer) const { return overflows(layer) ? overflow_tier : host_k_tier; }
+  TierId host_v(int layer) const { return overflows(layer) ? overflow_tier : host_v_tier; }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -36,6 +36,7 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.device_tier = *machine.tier_of(TierKind::hbm);
   plan.host_k_tier = *machine.tier_of(TierKind::dram);
   plan.host_v_tier = plan.host_k_tier;
+  plan.exchange_tier = plan.host_k_tier;
   plan.segment_tokens = most_tokens;
   plan.host_tokens = most_tokens;
   plan.staging_tokens = most_tokens;

@@ -1,7 +1,8 @@
-// Schedulers in the simulated world: an H100 server, the shape of Llama-3.1-8B, 32 thousand tokens and more.
+// Schedulers in the simulated world: three servers, the shape of Llama-3.1-8B, 32 thousand tokens and more.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/driver/driver.hpp"
 #include "formats/experiment.hpp"
@@ -86,49 +87,85 @@ Series series_of(const Timeline& timeline, std::int64_t interval) {
   return series;
 }
 
-TEST(Feedback, PublishedRule_goesRoundWithinItsBounds) {
-  Scenario scenario;
-  scenario.params = {{"feedback.dead_band_permille", 0}};
-  const Timeline timeline = run(scenario);
-  const Cycle cycle = find_cycle(series_of(timeline, 4).rows, 0.1);
-  EXPECT_FALSE(cycle.steady);
-  EXPECT_GT(cycle.amplitude, 0.15);
-  int notes = 0;
-  for (const StepEvent& step : timeline.steps) {
-    for (const SplitNote& note : step.decision.notes) {
-      ++notes;
-      EXPECT_GE(note.ratio, 10'000);
-      EXPECT_LE(note.ratio, 500'000);
-      EXPECT_TRUE(note.scan_cap == 0 || note.scan_cap >= 32) << note.scan_cap;
-      EXPECT_NE(note.move, SplitMove::keep) << "without a dead band every decision moves";
-    }
-  }
-  EXPECT_EQ(notes, 49);  // 200 decode steps, one decision in four, none before the first
+// Prompts as long as the card takes: the activations of a dense prefill grow with them.
+struct Server {
+  std::string platform;
+  std::vector<Tokens> prompts;
+};
+
+std::vector<Server> servers() {
+  return {
+      {"a100-40", {32'768, 65'536}}, {"h100-80", {32'768, 65'536, 131'072 - 256}}, {"rtx-5090", {32'768}}};
 }
 
-class Steady : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Splits, Steady, testing::Values("feedback", "model-based"), [](const auto& split) {
-  return split.param == "feedback" ? "feedback" : "model_based";
-});
+std::string word(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+class PublishedRule : public testing::TestWithParam<Server> {};
+INSTANTIATE_TEST_SUITE_P(Servers, PublishedRule, testing::ValuesIn(servers()),
+                         [](const auto& each) { return word(each.param.platform); });
+
+// The cycle is printed; `hybridgen simulate` says the same behind a run.
+TEST_P(PublishedRule, AnyContext_goesRoundWithinItsBounds) {
+  for (const Tokens prompt : GetParam().prompts) {
+    Scenario scenario;
+    scenario.platform = GetParam().platform;
+    scenario.prompt = prompt;
+    scenario.params = {{"feedback.dead_band_permille", 0}};
+    const Timeline timeline = run(scenario);
+    const Cycle cycle = find_cycle(series_of(timeline, 4).rows, 0.1);
+    std::printf("%s, %lld tokens: period %zu decisions, amplitude %.0f %%\n", scenario.platform.c_str(),
+                static_cast<long long>(prompt), cycle.period, 100 * cycle.amplitude);
+    EXPECT_FALSE(cycle.steady) << prompt;
+    EXPECT_GT(cycle.amplitude, 0.15) << prompt;
+    int notes = 0;
+    for (const StepEvent& step : timeline.steps) {
+      for (const SplitNote& note : step.decision.notes) {
+        ++notes;
+        EXPECT_GE(note.ratio, 10'000);
+        EXPECT_LE(note.ratio, 500'000);
+        EXPECT_TRUE(note.scan_cap == 0 || note.scan_cap >= 32) << note.scan_cap;
+        EXPECT_NE(note.move, SplitMove::keep) << "without a dead band every decision moves";
+      }
+    }
+    EXPECT_EQ(notes, 49);  // 200 decode steps, one decision in four, none before the first
+  }
+}
+
+class Steady : public testing::TestWithParam<std::tuple<Server, std::string>> {
+ protected:
+  Scenario scenario() const {
+    Scenario scenario;
+    scenario.platform = std::get<0>(GetParam()).platform;
+    scenario.split = std::get<1>(GetParam());
+    return scenario;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Splits, Steady,
+                         testing::Combine(testing::ValuesIn(servers()),
+                                          testing::Values("feedback", "model-based")),
+                         [](const auto& each) {
+                           return word(std::get<0>(each.param).platform + "_" + std::get<1>(each.param));
+                         });
 
 TEST_P(Steady, RowsAndStepTime_withinTwoPercent) {
-  for (const Tokens prompt : {32'768, 65'536, 131'072 - 256}) {
-    Scenario scenario;
-    scenario.split = GetParam();
-    scenario.prompt = prompt;
-    const Series series = series_of(run(scenario), 4);
+  for (const Tokens prompt : std::get<0>(GetParam()).prompts) {
+    Scenario steady = scenario();
+    steady.prompt = prompt;
+    const Series series = series_of(run(steady), 4);
     EXPECT_TRUE(find_cycle(series.rows, 0.01).steady) << prompt;
     EXPECT_TRUE(find_cycle(series.step_ms, 0.01).steady) << prompt;
   }
 }
 
 TEST_P(Steady, LinkFourTimesSlower_recoversWithinTwentyDecisions) {
-  Scenario scenario;
-  scenario.split = GetParam();
-  scenario.new_tokens = 401;
-  scenario.slow_from = 161;  // step 0 is the prefill
-  scenario.slow_to = 281;
-  const Series series = series_of(run(scenario), 4);
+  Scenario slowed = scenario();
+  slowed.new_tokens = 401;
+  slowed.slow_from = 161;  // step 0 is the prefill
+  slowed.slow_to = 281;
+  const Series series = series_of(run(slowed), 4);
   const auto at = [&](std::size_t step) { return series.rows.at(step / 4); };
   EXPECT_NEAR(at(156), at(120), 0.02 * at(120)) << "at rest before";
   EXPECT_LT(at(240), 0.9 * at(156)) << "fewer rows over the slow link";
@@ -138,10 +175,9 @@ TEST_P(Steady, LinkFourTimesSlower_recoversWithinTwentyDecisions) {
 }
 
 TEST_P(Steady, NextRequest_startsFresh) {
-  Scenario scenario;
-  scenario.split = GetParam();
-  scenario.requests = 2;
-  const Timeline timeline = run(scenario);
+  Scenario two = scenario();
+  two.requests = 2;
+  const Timeline timeline = run(two);
   std::vector<std::int64_t> first_rows(2, -1), last_rows(2, -1);
   for (const StepEvent& step : timeline.steps) {
     const RequestDecision& row = step.decision.rows.front();

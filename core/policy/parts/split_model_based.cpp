@@ -3,10 +3,10 @@
 // fixed steps. A setting stays while it is within the dead band (hysteresis), and quality has floors: a least
 // ratio, a least scan and a least device segment.
 #include <algorithm>
-#include <map>
 
 #include "core/policy/model_ops.hpp"
 #include "core/policy/registry.hpp"
+#include "core/policy/scheduled_split.hpp"
 #include "core/policy/split_params.hpp"
 #include "core/policy/split_times.hpp"
 
@@ -18,7 +18,6 @@ struct ModelOptions {
   Tokens cap_least = 0;
   Ppm ratio = 0, ratio_least = 0;
   std::int64_t dead_band_permille = 0;
-  std::int64_t interval = 1;
   bool whole_layer = false;
   int layers = 0;
   std::int64_t query_heads = 0;
@@ -39,18 +38,17 @@ struct Rates {
   std::int64_t device_fixed = 0;
 };
 
-class ModelBasedSplit final : public SplitPart {
+class ModelBasedSplit final : public ScheduledSplit<Setting> {
  public:
-  explicit ModelBasedSplit(const ModelOptions& options) : options_(options) {}
+  ModelBasedSplit(const ModelOptions& options, std::int64_t interval)
+      : ScheduledSplit({options.most_device, 0, options.ratio}, interval), options_(options) {}
 
   Split split(const RequestView& request, const Observation& observation) override {
-    if (request.cached_tokens == 0) settings_[request.id] = {options_.most_device, 0, options_.ratio};
-    Setting& setting = settings_[request.id];
-    const Tokens decoded = request.generated - 1;
-    const bool due = decoded > 0 && decoded % options_.interval == 0 && request.host_tokens > 0 &&
-                     observation.estimator.seen(OpKind::host_logits) > 0;
+    Setting& setting = setting_of(request);
     std::optional<SplitNote> note;
-    if (due) note = decide(request, observation.estimator, setting);
+    if (due(request) && request.host_tokens > 0 && observation.estimator.seen(OpKind::host_logits) > 0) {
+      note = decide(request, observation.estimator, setting);
+    }
     return {setting.device, setting.scan, setting.ratio, note};
   }
 
@@ -136,7 +134,6 @@ class ModelBasedSplit final : public SplitPart {
   }
 
   ModelOptions options_;
-  std::map<RequestId, Setting> settings_;
 };
 
 std::unique_ptr<SplitPart> make(const PartContext& context) {
@@ -148,13 +145,12 @@ std::unique_ptr<SplitPart> make(const PartContext& context) {
   options.ratio = start_ratio(context, "model-based");
   options.ratio_least = std::min(options.ratio, params.get("feedback.ratio_least"));
   options.dead_band_permille = params.get("feedback.dead_band_permille");
-  options.interval = params.get("feedback.interval");
   options.whole_layer = params.get("feedback.against") == 1;
   options.layers = context.model.layers;
   options.query_heads = context.model.query_heads;
   options.row = context.model.kv_row_bytes(bytes_of(context.kv_dtype));
   options.head_row = context.model.head_dim * bytes_of(context.kv_dtype);
-  return std::make_unique<ModelBasedSplit>(options);
+  return std::make_unique<ModelBasedSplit>(options, params.get("feedback.interval"));
 }
 
 }  // namespace
