@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What `./dev demo` runs: measure this machine, let the simulator predict three policies, and only then run
-them for real and hold the one against the other.
+them for real and hold the one against the other. Last, the scheduler's decisions in both worlds, in words.
 
 Exit status 0: every step worked and every TPOT error is within max(25 %, 1.5 x spread of the repeats).
 """
@@ -8,6 +8,7 @@ Exit status 0: every step worked and every TPOT error is within max(25 %, 1.5 x 
 import argparse
 import json
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -20,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from analysis import results, table  # noqa: E402  (found only now)
 
 POLICIES = ("full-gpu", "flexgen", "hybridgen")
+SCHEDULED = "hybridgen-feedback"  # decides by measured times, so each world goes its own way: no error is quoted
 QUALITY_FROM = 2048  # tokens prefilled with full attention, as many as the demo's prompt
 QUALITY_TOKENS = 2560  # of the text that are used: some 500 predictions show the order, docs say what more shows
 
@@ -44,9 +46,10 @@ class Demo:
         self.options = options
         self.out = pathlib.Path(options.out)
         self.failures = []
+        self.stories = {}  # by side: what the scheduler decided
         self.done = 0
         calibrates = options.recalibrate or not (ROOT / options.platform).exists()
-        self.steps = (1 if calibrates else 0) + len(POLICIES) * (4 if options.quality else 3)
+        self.steps = (1 if calibrates else 0) + len(POLICIES) * (4 if options.quality else 3) + 2
         self.calibrates = calibrates
 
     def command(self, what, *words, keep=None):
@@ -106,6 +109,15 @@ class Demo:
             print(f"  {error}")
             return None
 
+    def scheduled(self, side, what, command):
+        """What the scheduler decided and why, line by line as the program told it."""
+        kept = self.out / f"{SCHEDULED}-{side}.txt"
+        line = [command, self.config(SCHEDULED), "--out", self.folder(SCHEDULED, side), "--force"]
+        if not self.command(what, *line, keep=kept):
+            return []
+        text = (ROOT / kept).read_text(encoding="utf-8")
+        return re.findall(r"^  scheduler +(.*)$", text, re.M)
+
     def compare(self, policy, simulated):
         real = self.result(policy, "real", f"run {policy} for real", "run")
         if real is None or simulated is None:
@@ -137,7 +149,10 @@ class Demo:
         simulated = {
             policy: self.result(policy, "simulated", f"simulate {policy}", "simulate") for policy in POLICIES
         }
-        return [self.compare(policy, simulated[policy]) for policy in POLICIES]
+        self.stories["simulated"] = self.scheduled("simulated", f"simulate {SCHEDULED}", "simulate")
+        comparisons = [self.compare(policy, simulated[policy]) for policy in POLICIES]
+        self.stories["real"] = self.scheduled("real", f"run {SCHEDULED} for real", "run")
+        return comparisons
 
 
 def print_notes(comparisons):
@@ -162,6 +177,14 @@ def print_texts(comparisons):
         print(f"\n{comparison.policy}:")
         lines = textwrap.wrap(" ".join(text.split()) or "(nothing)", 98)
         print(textwrap.indent("\n".join(lines), "  "))
+
+
+def print_stories(stories):
+    print(f"\nWhat the scheduler of {SCHEDULED} decided, and why:")
+    for side, lines in stories.items():
+        print(f"\n{side}:")
+        for line in lines or ["(nothing)"]:
+            print(textwrap.fill(line, 98, initial_indent="  ", subsequent_indent="    "))
 
 
 def draw(comparisons, path):
@@ -189,6 +212,7 @@ def main():
         print("\n" + table.to_text(comparisons))
         print_notes(comparisons)
         print_texts(comparisons)
+        print_stories(demo.stories)
         picture_path = demo.out / "demo.png"
         drawn = not options.no_picture and draw(comparisons, ROOT / picture_path)
         print(f"\nEverything lies in {demo.out}/: POLICY-real and POLICY-simulated (trace.json opens in")

@@ -19,6 +19,7 @@ int validate_command(const std::vector<std::string>& arguments);
 int replay_command(const std::vector<std::string>& arguments);
 int calibrate_command(const std::vector<std::string>& arguments);
 int bench_machine_command(const std::vector<std::string>& arguments);
+int ablation_command(const std::vector<std::string>& arguments);
 int accuracy_command(const std::vector<std::string>& arguments);
 int passkey_command(const std::vector<std::string>& arguments);
 int quality_curve_command(const std::vector<std::string>& arguments);

@@ -15,6 +15,8 @@ void ExperimentOptions::add_to(po::options_description& description) {
   add("platform", po::value(&platform), "platform to use instead of the experiment's: a name or a file");
   add("set", po::value(&set)->composing(),
       "KEY.PATH=VALUE: replace a value of the experiment; may be repeated");
+  add("unset", po::value(&unset)->composing(),
+      "KEY.PATH: take a key out, as a replaced part's parameter; before any --set; may be repeated");
   add("out", po::value(&out), "write a result folder here");
   add("force", po::bool_switch(&force), "replace an existing result folder");
   add("json", po::bool_switch(&json), "print the summary as JSON on standard output");
@@ -79,15 +81,20 @@ bool parse(const std::vector<std::string>& arguments, const std::string& usage,
 
 LoadedExperiment load(const ExperimentOptions& options) {
   Overrides overrides;
+  for (const std::string& key : options.unset) overrides.push_back({key, std::nullopt});
   for (const std::string& text : options.set) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       throw BadInput("--set " + text + ": expected KEY.PATH=VALUE, for example --set workload.new_tokens=8");
     }
-    overrides.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
-  if (!options.platform.empty()) overrides.emplace_back("platform", options.platform);
-  Experiment experiment = load_experiment(options.file, overrides);
+  if (!options.platform.empty()) overrides.push_back({"platform", options.platform});
+  return load(options.file, overrides);
+}
+
+LoadedExperiment load(const std::string& file, const Overrides& overrides) {
+  Experiment experiment = load_experiment(file, overrides);
   Platform platform = load_platform(find_platform(experiment.platform));
   ModelFiles model = find_model_for(experiment);
   return {std::move(experiment), std::move(platform), std::move(model)};

@@ -15,12 +15,13 @@ struct ExperimentOptions {
   std::string file;
   std::string platform;
   std::vector<std::string> set;
+  std::vector<std::string> unset;
   std::string out;
   bool force = false;
   bool json = false;
   bool dry_run = false;
 
-  // Adds --platform, --set, --out, --force, --json, --dry-run.
+  // Adds --platform, --set, --unset, --out, --force, --json, --dry-run.
   void add_to(boost::program_options::options_description& description);
 };
 
@@ -42,6 +43,7 @@ struct LoadedExperiment {
   ModelFiles model;
 };
 LoadedExperiment load(const ExperimentOptions& options);
+LoadedExperiment load(const std::string& file, const Overrides& overrides);
 
 // Throws DoesNotFit with what would fit. True after --dry-run, whose table is printed then: nothing is to
 // start.

@@ -19,6 +19,7 @@ const std::vector<Command>& commands() {
       {"accuracy", "measure what a policy costs in answers, on a real model", accuracy_command},
       {"quality-curve", "measure quality against bytes read, over budgets", quality_curve_command},
       {"passkey", "hide a number in a long text and ask for it", passkey_command},
+      {"ablation", "what each technique contributes, simulated or on this machine", ablation_command},
       {"check", "check experiment, platform and model files", check_command},
       {"platform", "explain a platform: what a byte costs from everywhere to everywhere", platform_command},
       {"list", "list policies, parts, platforms, models, executors", list_command},

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/error.hpp"
+#include "formats/ablation.hpp"
 #include "formats/experiment.hpp"
 #include "formats/model.hpp"
 #include "formats/platform.hpp"
@@ -18,9 +19,10 @@ struct Kind {
   const char* name;
   std::array<const char*, 4> keys;
 };
-constexpr std::array<Kind, 3> kKinds = {{{"experiment", {"workload", "policy", "repeat", "seed"}},
+constexpr std::array<Kind, 4> kKinds = {{{"experiment", {"workload", "policy", "repeat", "seed"}},
                                          {"platform", {"channels", "memories", "processors", "lanes"}},
-                                         {"model shape", {"layers", "hidden", "query_heads", "vocab"}}}};
+                                         {"model shape", {"layers", "hidden", "query_heads", "vocab"}},
+                                         {"ablation", {"title", "experiment", "variants", "platforms"}}}};
 
 std::string kind_of(const std::string& path) {
   YamlErrors errors(path);
@@ -42,7 +44,8 @@ std::string kind_of(const std::string& path) {
     throw BadInput(
         path +
         ":1:1: neither an experiment (workload, policy, ...), a platform (channels, memories, ...) "
-        "nor a model shape (layers, hidden, ...); see docs/formats.md");
+        "nor a model shape (layers, hidden, ...) nor an ablation (experiment, variants, ...); see "
+        "docs/formats.md");
   }
   return best->name;
 }
@@ -60,6 +63,10 @@ std::string check_file(const std::string& path) {
     load_experiment(path);
   } else if (kind == "platform") {
     load_platform(path);
+  } else if (kind == "ablation") {
+    for (const AblationVariant& variant : load_ablation(path).variants) {
+      load_experiment(variant.experiment, variant.changes);
+    }
   } else {
     find_model(path);
   }

@@ -55,12 +55,16 @@ struct Experiment {
   WorkloadShape workload() const;
 };
 
-// `--set key.path=value`, in the order given.
-using Overrides = std::vector<std::pair<std::string, std::string>>;
+// `--set key.path=value`, or `--unset key.path`: the key is taken out.
+struct Override {
+  std::string key;
+  std::optional<std::string> value;  // none: unset
+};
+using Overrides = std::vector<Override>;  // in the order given
 
 // Reads and checks the file; throws BadInput with all errors, one line each: file:line:col: key: what;
 // remedy. Unknown keys and names offer the nearest valid one. Overrides are reported as --set key=value
-// instead of a line.
+// or --unset key instead of a line.
 Experiment load_experiment(const std::string& path, const Overrides& overrides = {});
 // Every key with its resolved value; loading it again gives the same experiment.
 std::string to_yaml(const Experiment& experiment);

@@ -154,7 +154,13 @@ Experiment read_experiment(const std::string& text, const std::string& path, con
                "the file is empty; write an experiment: platform, model, workload, policy, seed, repeat");
     errors.throw_if_any();
   }
-  for (const auto& [key, value] : overrides) set_by_path(root, key, value, errors);
+  for (const auto& [key, value] : overrides) {
+    if (value) {
+      set_by_path(root, key, *value, errors);
+    } else {
+      unset_by_path(root, key, errors);
+    }
+  }
   Experiment experiment = ExperimentReader(*root, errors).read(path);
   errors.throw_if_any();
   return experiment;

@@ -258,4 +258,25 @@ void set_by_path(YamlPtr& root, const std::string& key_path, const std::string& 
   *node = override_value(value, place);
 }
 
+void unset_by_path(YamlPtr& root, const std::string& key_path, YamlErrors& errors) {
+  const YamlPlace place{0, 0, "--unset " + key_path};
+  YamlPtr* node = &root;
+  for (std::size_t begin = 0; begin <= key_path.size();) {
+    const std::size_t dot = std::min(key_path.find('.', begin), key_path.size());
+    const std::string key = key_path.substr(begin, dot - begin);
+    if (*node == nullptr || (*node)->kind != YamlKind::mapping) break;
+    *node = std::make_shared<YamlNode>(**node);
+    std::vector<YamlEntry>& entries = (*node)->entries;
+    const auto found = std::find_if(entries.begin(), entries.end(), [&](auto& e) { return e.key == key; });
+    if (found == entries.end()) break;
+    if (dot == key_path.size()) {
+      entries.erase(found);
+      return;
+    }
+    node = &found->value;
+    begin = dot + 1;
+  }
+  errors.add(place, key_path, "is not there; leave it out, or write the key as the file does");
+}
+
 }  // namespace hybridgen

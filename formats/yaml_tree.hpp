@@ -13,7 +13,7 @@ namespace hybridgen {
 struct YamlPlace {
   int line = 1;
   int column = 1;
-  std::string set;  // "--set key=value"; empty for a position in the file
+  std::string set;  // "--set key=value" or "--unset key"; empty for a position in the file
   friend auto operator<=>(const YamlPlace&, const YamlPlace&) = default;
 };
 
@@ -68,5 +68,8 @@ std::string read_text_file(const std::string& path);
 // Sets root's key.path to a value given on the command line, over what the file says. A value that is no YAML
 // is taken as text. The nodes on the way are copied: an anchor's other uses stay as they are.
 void set_by_path(YamlPtr& root, const std::string& key_path, const std::string& value, YamlErrors& errors);
+
+// Takes root's key.path out, with all that lies under it. A key that is not there is reported: it is a slip.
+void unset_by_path(YamlPtr& root, const std::string& key_path, YamlErrors& errors);
 
 }  // namespace hybridgen

@@ -86,7 +86,12 @@ def main():
         pathlib.Path(sys.argv[3]).write_text("name: local\n")
     elif command in ("run", "simulate"):
         factor = 1.0 if command == "run" else float(os.environ.get("FAKE_FACTOR", "1.06"))
-        write(pathlib.Path(sys.argv[4]), pathlib.Path(sys.argv[2]).stem, command == "run", factor)
+        policy = pathlib.Path(sys.argv[2]).stem
+        write(pathlib.Path(sys.argv[4]), policy.removesuffix("-feedback"), command == "run", factor)
+        print("  TPOT            1 ms")
+        if policy.endswith("-feedback"):
+            print(f"  scheduler       step 5: the host of the {command} is late, so it takes less")
+            print("  scheduler       the selected rows came to rest")
     elif command == "accuracy":
         print(json.dumps({"perplexity": 13.5, "reference_perplexity": 13.25, "mean_kl": 0.0061}))
     else:

@@ -36,7 +36,8 @@ class DemoTest(unittest.TestCase):
         configs = [f"configs/demo/{policy}.yaml" for policy in ("full-gpu", "flexgen", "hybridgen")]
         self.assertTrue(calls[0].startswith("calibrate --out"))
         self.assertEqual(calls[1:4], [f"simulate {config}" for config in configs])
-        self.assertEqual([call for call in calls if call.startswith("run")], [f"run {c}" for c in configs])
+        runs = [call for call in calls if call.startswith("run")]
+        self.assertEqual(runs, [f"run {c}" for c in configs] + ["run configs/demo/hybridgen-feedback.yaml"])
         self.assertEqual(sum(call.startswith("validate") for call in calls), 3)
         self.assertEqual(sum(call.startswith("accuracy") for call in calls), 3)
         self.assertIn("+6.0", output)
@@ -44,6 +45,18 @@ class DemoTest(unittest.TestCase):
         self.assertEqual(
             (self.folder / "out/flexgen-validation.txt").read_text(encoding="utf-8"), "validate: fine\n"
         )
+
+    def test_the_scheduler_tells_its_decisions_in_both_worlds(self):
+        _, output, calls = self.demo()
+        config = "configs/demo/hybridgen-feedback.yaml"
+        self.assertLess(calls.index(f"simulate {config}"), calls.index("run configs/demo/full-gpu.yaml"))
+        self.assertIn(f"run {config}", calls)
+        story = output[output.index("What the scheduler of hybridgen-feedback decided"):]
+        simulated, real = story.split("\nreal:")
+        self.assertIn("the host of the simulate is late", simulated)
+        self.assertIn("the host of the run is late", real)
+        self.assertIn("came to rest", real)
+        self.assertNotIn("TPOT", story)
 
     def test_a_known_machine_is_measured_again_only_when_asked(self):
         platform = self.folder / "local.yaml"

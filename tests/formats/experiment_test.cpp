@@ -112,6 +112,25 @@ TEST(Experiment, overrides_come_before_the_checks) {
             "--set seed=: seed: has no value; write an integer of at least 0");
 }
 
+TEST(Experiment, Unset_takesAKeyOutOrSaysThatItIsNotThere) {
+  const std::string policy =
+      "preset: hybridgen, device_kv_tokens: 8, topk_ratio: 0.5, feedback: {interval: 2}";
+  EXPECT_EQ(with_policy(policy, {{"policy.feedback", {}}}).params.get("topk_ratio"), 500'000);
+  const Overrides replaced = {{"policy.feedback", {}},
+                              {"policy.topk_ratio", {}},
+                              {"policy.device_kv_tokens", {}},
+                              {"policy.preset", "full-gpu"}};
+  EXPECT_EQ(with_policy(policy, replaced).composition.attention, "device");
+  EXPECT_EQ(
+      said("preset: full-gpu", {{"policy.topk_ratio", {}}}),
+      "--unset policy.topk_ratio: policy.topk_ratio: is not there; leave it out, or write the key as the "
+      "file does");
+  EXPECT_EQ(
+      said("preset: full-gpu", {{"policy.preset.x", {}}}),
+      "--unset policy.preset.x: policy.preset.x: is not there; leave it out, or write the key as the file "
+      "does");
+}
+
 TEST(Experiment, yaml_reads_back_equal) {
   for (const char* policy :
        {"preset: full-gpu, kv_dtype: fp32", "preset: flexgen, placement: semantic",

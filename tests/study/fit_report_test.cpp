@@ -18,7 +18,7 @@ class Fit : public testing::Test {
     return fit_report(experiment, platform.machine, find_model_for(experiment).shape);
   }
   // "key: value" as an override.
-  static std::pair<std::string, std::string> override_of(const std::string& line, std::int64_t more = 0) {
+  static Override override_of(const std::string& line, std::int64_t more = 0) {
     const std::size_t colon = line.find(": ");
     std::string value = line.substr(colon + 2);
     if (more != 0) value = std::to_string(std::stoll(value) + more);
