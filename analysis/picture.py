@@ -9,10 +9,11 @@ GROUPS = (
     ("projections and FFN", "#999999", ("embed", "norm_qkv", "project_out", "ffn", "lm_head", "sample")),
     ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv",
                                             "device_partial", "join_partials", "page_bounds", "select_pages",
-                                            "attend_pages")),
-    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend")),
-    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial")),
-    ("copies to the host", "#CC79A7", ("offload_kv", "send_query")),
+                                            "attend_pages", "predict_query", "partial_keys", "partial_select",
+                                            "attend_fetched")),
+    ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend", "gather_kv")),
+    ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial", "send_kv")),
+    ("copies to the host", "#CC79A7", ("offload_kv", "send_query", "send_choice", "pool_row")),
 )
 LAYERS_SHOWN = 3  # a whole step is a comb of thirty equal teeth
 

@@ -1,5 +1,6 @@
 #include "cli/forced_run.hpp"
 
+#include "cli/host_model_loader.hpp"
 #include "core/residency/fits.hpp"
 
 namespace hybridgen::cli {
@@ -10,7 +11,8 @@ ForcedRun::ForcedRun(const LoadedExperiment& loaded, const Composition& composit
     : workload_{1, from, static_cast<Tokens>(ids.size()) - from + answer_tokens, false},
       policy_(composition, {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, params},
               workload_),
-      executor_((check_fits(loaded.platform.machine, policy_.memory_plan()), loaded.platform.machine),
+      executor_((check_fits(loaded.platform.machine, policy_.memory_plan()),
+                 require_skew(policy_.memory_plan(), *model, loaded.model), loaded.platform.machine),
                 std::move(model), policy_.memory_plan(), feed(ids, from), workload_.most_new_tokens()),
       driver_(loaded.platform.machine, loaded.model.shape, workload_, policy_, executor_) {}
 

@@ -1,9 +1,11 @@
 #include "cli/host_model_loader.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "core/base/error.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/skew_file.hpp"
 
 namespace hybridgen::cli {
 namespace {
@@ -35,7 +37,27 @@ void refuse_unused(const ModelShape& shape, const SafetensorsFolder& folder,
                  "\ndo the configuration and the weights belong to the same model?");
 }
 
+// Where `hybridgen fit-skew` has written one.
+void take_skew(const ModelFiles& files, TierMemory& memory, ModelWeights& weights) {
+  const auto skew = read_skew(files.folder, files.shape);
+  if (!skew) return;
+  float* target = memory.array<float>(static_cast<std::int64_t>(skew->size()));
+  std::copy(skew->begin(), skew->end(), target);
+  const auto layer_floats = static_cast<std::ptrdiff_t>(skew->size() / weights.layers.size());
+  for (LayerWeights& layer : weights.layers) {
+    layer.skew = target;
+    target += layer_floats;
+  }
+}
+
 }  // namespace
+
+void require_skew(const MemoryPlan& plan, const HostModel& model, const ModelFiles& files) {
+  if (plan.partial.columns == 0 || model.weights.layers.front().skew != nullptr) return;
+  throw BadInput(skew_path(files.folder) +
+                 ": missing, and attention partial-keys chooses by skewed columns; write it with `hybridgen "
+                 "fit-skew`");
+}
 
 void require_weights(const ModelFiles& files) {
   if (!files.folder.empty()) return;
@@ -63,6 +85,7 @@ std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files, const 
       },
       [&memory](Bytes bytes) { return memory->allocate(bytes); });
   refuse_unused(files.shape, folder, used);
+  take_skew(files, *memory, model->weights);
   model->memory = memory;
   return model;
 }

@@ -69,16 +69,19 @@ PlatformDescription local_platform(const Calibration& calibration) {
       {"device",
        ProcessorKind::host_device,
        {{"device", {}}},
-       kernels_of({OpKind::embed, OpKind::norm_qkv, OpKind::attend, OpKind::prefill_attend, OpKind::keep_kv,
-                   OpKind::device_logits, OpKind::joint_attend, OpKind::project_out, OpKind::ffn,
-                   OpKind::lm_head, OpKind::sample, OpKind::device_partial, OpKind::join_partials,
-                   OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages},
-                  calibration)},
+       kernels_of(
+           {OpKind::embed,         OpKind::norm_qkv,      OpKind::attend,         OpKind::prefill_attend,
+            OpKind::keep_kv,       OpKind::device_logits, OpKind::joint_attend,   OpKind::project_out,
+            OpKind::ffn,           OpKind::lm_head,       OpKind::sample,         OpKind::device_partial,
+            OpKind::join_partials, OpKind::page_bounds,   OpKind::select_pages,   OpKind::attend_pages,
+            OpKind::predict_query, OpKind::partial_keys,  OpKind::partial_select, OpKind::attend_fetched},
+           calibration)},
       {"host",
        ProcessorKind::cpu,
        {{"dram", {}}},
-       kernels_of({OpKind::host_logits, OpKind::select, OpKind::pack_rows, OpKind::host_attend},
-                  calibration)},
+       kernels_of(
+           {OpKind::host_logits, OpKind::select, OpKind::pack_rows, OpKind::host_attend, OpKind::gather_kv},
+           calibration)},
   };
   platform.lanes = {
       {"device", "device", calibration.lanes.device_threads, 0, {Role::device}},

@@ -20,6 +20,7 @@ const std::vector<Command>& commands() {
       {"quality-curve", "measure quality against bytes read, over budgets", quality_curve_command},
       {"passkey", "hide a number in a long text and ask for it", passkey_command},
       {"ablation", "what each technique contributes, simulated or on this machine", ablation_command},
+      {"fit-skew", "fit the skew of a model's queries, which infinigen needs", fit_skew_command},
       {"check", "check experiment, platform and model files", check_command},
       {"platform", "explain a platform: what a byte costs from everywhere to everywhere", platform_command},
       {"list", "list policies, parts, platforms, models, executors", list_command},

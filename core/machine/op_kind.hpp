@@ -33,8 +33,17 @@ enum class OpKind {
   page_bounds,     // per page of the step's new tokens: least and largest K of each channel
   select_pages,    // an upper bound of what each page can score; the pages with the largest, per query head
   attend_pages,    // gather: attention on the device over each query head's own pages
+  predict_query,   // a layer's q as the input of the layer before it would have it: norm, projection, RoPE
+  partial_keys,    // a few columns of the skewed K of the step's new rows; a prompt chooses which columns
+  partial_select,  // the predicted q scores all rows by these columns; which and how many to fetch is an
+                   // outcome
+  send_choice,     // copy: which rows, down
+  pool_row,        // copy: the new token's K and V down to its slot of the host pool
+  gather_kv,       // the chosen K and V rows into one buffer
+  send_kv,         // copy: these up
+  attend_fetched,  // attention on the device over each query head's own rows that came up, and the new token
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_pages) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_fetched) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

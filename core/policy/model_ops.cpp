@@ -271,4 +271,99 @@ Op ModelOps::attend_pages(const RequestDecision& row, int layer, std::int64_t ch
   return op;
 }
 
+Op ModelOps::predict_query(const Decision& decision, int layer) const {
+  const std::int64_t weights = static_cast<std::int64_t>(model_.hidden) * model_.q_width();
+  const Bytes bias = model_.blocks.qkv_bias ? 4 * model_.q_width() : 0;
+  return device_op(OpKind::predict_query, layer, 2 * weights + bias, 2 * query_tokens(decision) * weights);
+}
+
+// A prompt reads the whole skew to choose among its columns.
+Op ModelOps::partial_keys(const RequestDecision& row, int layer, int buffer) const {
+  Op op = request_op(OpKind::partial_keys, Role::device, row, layer);
+  const int columns = row.prefill() ? model_.head_dim : plan_.partial.columns;
+  op.work.kv = KvPlace::staging;
+  op.work.buffer = buffer;
+  op.work.first_token = row.first_position;
+  op.work.tokens = row.query_tokens;
+  const std::int64_t dot = 2LL * model_.head_dim * row.query_tokens;
+  op.traffic.flops =
+      Amount::fixed(dot * (model_.kv_heads * plan_.partial.columns + (row.prefill() ? model_.q_width() : 0)));
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read,
+       Amount::fixed(row.query_tokens * row_bytes() + skew_bytes(model_, columns))});
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::write,
+                                 Amount::fixed(row.query_tokens * partial_row_bytes(model_, plan_))});
+  return op;
+}
+
+Op ModelOps::partial_select(const RequestDecision& row, int layer, std::int64_t alpha_milli) const {
+  Op op = request_op(OpKind::partial_select, Role::device, row, layer);
+  op.work.rule = SelectRule::mean_threshold;
+  op.work.tokens = row.scan_tokens;
+  op.work.rows_per_head = row.rows_per_head;
+  op.work.alpha_milli = alpha_milli;
+  op.traffic.flops =
+      Amount::fixed(2LL * model_.query_heads * partial_width(plan_.partial.columns) * row.scan_tokens);
+  op.traffic.items = Amount::fixed(2 * model_.query_heads * row.scan_tokens);  // counted, then chosen
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read,
+                                 Amount::fixed(row.scan_tokens * partial_row_bytes(model_, plan_) +
+                                               skew_bytes(model_, plan_.partial.columns))});
+  return op;
+}
+
+Op ModelOps::send_choice(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+  Op op = request_op(OpKind::send_choice, Role::d2h, row, layer);
+  op.work.rows_per_head = rows.per_head;
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k_tier, scaled(rows.total, kIndexBytes)});
+  return op;
+}
+
+// With each KV head's row goes the number of the slot that it takes.
+Op ModelOps::pool_row(const RequestDecision& row, int layer, int buffer) const {
+  Op op = request_op(OpKind::pool_row, Role::d2h, row, layer);
+  op.work.kv = KvPlace::staging;
+  op.work.buffer = buffer;
+  op.work.first_token = row.first_position;
+  op.work.tokens = 1;
+  op.traffic.copies.push_back(
+      {plan_.device_tier, plan_.host_k_tier, Amount::fixed(row_bytes() + model_.kv_heads * kIndexBytes)});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v_tier, Amount::fixed(row_bytes())});
+  return op;
+}
+
+Op ModelOps::gather_kv(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+  Op op = request_op(OpKind::gather_kv, Role::host, row, layer);
+  op.work.rows_per_head = rows.per_head;
+  const Amount bytes = scaled(rows.total, head_row_bytes());
+  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::read, bytes, head_row_bytes()});
+  op.traffic.accesses.push_back({plan_.host_v_tier, Direction::read, bytes, head_row_bytes()});
+  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::write, scaled(bytes, 2)});
+  return op;
+}
+
+Op ModelOps::send_kv(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+  Op op = request_op(OpKind::send_kv, Role::h2d, row, layer);
+  op.work.rows_per_head = rows.per_head;
+  op.traffic.copies.push_back(
+      {plan_.host_k_tier, plan_.device_tier, scaled(rows.total, 2 * head_row_bytes())});
+  return op;
+}
+
+// The new token's rows are read once per query head, as the fetched ones are.
+Op ModelOps::attend_fetched(const RequestDecision& row, int layer, int buffer,
+                            const SelectedRows& rows) const {
+  Op op = request_op(OpKind::attend_fetched, Role::device, row, layer);
+  op.work.kv = KvPlace::staging;
+  op.work.buffer = buffer;
+  op.work.first_token = row.first_position;
+  op.work.tokens = 1;
+  op.work.rows_per_head = rows.per_head;
+  op.traffic.flops = scaled(rows.total, 4LL * model_.head_dim);
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read, scaled(rows.total, 2 * head_row_bytes())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read, Amount::fixed(2 * model_.query_heads * head_row_bytes())});
+  return op;
+}
+
 }  // namespace hybridgen

@@ -19,6 +19,19 @@ inline Bytes partial_bytes(const ModelShape& model) {
   return model.q_width() * kQueryBytes + model.query_heads * kLogitBytes;
 }
 
+// Channels of a partial K row: the columns, filled up to what kernels take.
+inline int partial_width(int columns) {
+  return (columns + 15) / 16 * 16;
+}
+// A token's partial K in a layer, all KV heads.
+inline Bytes partial_row_bytes(const ModelShape& model, const MemoryPlan& plan) {
+  return model.kv_heads * partial_width(plan.partial.columns) * bytes_of(plan.kv_dtype);
+}
+// So many columns of the skew in a layer, fp32, all KV heads.
+inline Bytes skew_bytes(const ModelShape& model, int columns) {
+  return static_cast<Bytes>(model.kv_heads) * model.head_dim * columns * 4;
+}
+
 // Where norm_qkv writes, and the ops it must wait for.
 struct KvTarget {
   KvPlace place = KvPlace::segment;
@@ -76,8 +89,20 @@ class ModelOps {
   Op select_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
   // The chosen pages and the new token's own.
   Op attend_pages(const RequestDecision& row, int layer, std::int64_t chosen) const;
+  // Of the plan's partial columns. This layer's queries from the input of the layer before it.
+  Op predict_query(const Decision& decision, int layer) const;
+  Op partial_keys(const RequestDecision& row, int layer, int buffer) const;
+  // Among the row's scan_tokens slots of the pool.
+  Op partial_select(const RequestDecision& row, int layer, std::int64_t alpha_milli) const;
+  Op send_choice(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op pool_row(const RequestDecision& row, int layer, int buffer) const;
+  Op gather_kv(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op send_kv(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op attend_fetched(const RequestDecision& row, int layer, int buffer, const SelectedRows& rows) const;
 
  private:
+  static constexpr Bytes kIndexBytes = 4;  // of a chosen row
+
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads
   Bytes head_row_bytes() const { return model_.head_dim * bytes_of(plan_.kv_dtype); }  // one head
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;

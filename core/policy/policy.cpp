@@ -59,6 +59,7 @@ void Policy::plan_slots() {
     most.staging_tokens = std::max(most.staging_tokens, slot.staging_tokens);
     most.exchange_rows_per_head = std::max(most.exchange_rows_per_head, slot.exchange_rows_per_head);
     most.pages = std::max(most.pages, slot.pages);
+    most.pool_slots = std::max(most.pool_slots, slot.pool_slots);
   }
   static_cast<SlotPlan&>(plan_) = most;
 }
@@ -82,12 +83,23 @@ void Policy::plan_reservations() {
   // A page's bounds are two rows of K.
   const Bytes sparse_layers = std::max(0, model_.layers - plan_.whole_layers);
   reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all(&SlotPlan::pages)});
-  if (const Tokens host_tokens = of_all(&SlotPlan::host_tokens); host_tokens > 0) {
-    reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
-    reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});
+  // Layers that choose rows keep a pool, the others every token.
+  const Bytes pooled = plan_.partial.columns > 0 ? sparse_layers : 0;
+  const Tokens pool_slots = of_all(&SlotPlan::pool_slots);
+  for (const auto& [tier, purpose] :
+       {std::pair(plan_.host_k_tier, Purpose::host_k), std::pair(plan_.host_v_tier, Purpose::host_v)}) {
+    if (const Tokens tokens = of_all(&SlotPlan::host_tokens); tokens > 0) {
+      reserve(tier, purpose, {1, row, (layers - pooled) * tokens + pooled * pool_slots});
+    }
+  }
+  if (plan_.partial.columns > 0) {
+    reserve(plan_.device_tier, Purpose::metadata,
+            {sparse_layers, partial_row_bytes(model_, plan_), pool_slots});
+    reserve(plan_.device_tier, Purpose::weights, {sparse_layers, skew_bytes(model_, model_.head_dim)});
   }
   if (const std::int64_t rows = of_all(&SlotPlan::exchange_rows_per_head); rows > 0) {
-    const Bytes row_and_score = model_.head_dim * bytes_of(plan_.kv_dtype) + kLogitBytes;
+    const Bytes kinds = plan_.partial.columns > 0 ? 2 * 2 : 1;  // K and V, of two layers at once
+    const Bytes row_and_score = kinds * model_.head_dim * bytes_of(plan_.kv_dtype) + kLogitBytes;
     for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
       reserve(tier, Purpose::exchange, {model_.query_heads, rows, row_and_score});
     }

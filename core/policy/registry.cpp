@@ -11,10 +11,12 @@ namespace hybridgen {
   PART(attention_logit_parallel) \
   PART(attention_host)           \
   PART(attention_pages)          \
+  PART(attention_partial_keys)   \
   PART(select_all)               \
   PART(select_top_k)             \
   PART(select_threshold)         \
   PART(select_page_bound)        \
+  PART(select_mean_threshold)    \
   PART(split_fixed)              \
   PART(split_feedback)           \
   PART(split_model_based)        \
@@ -53,6 +55,9 @@ const std::vector<PresetEntry>& preset_registry() {
       {"quest",
        "all KV on the device, each query head reads the pages that may score highest (Quest)",
        {"quest", "pages", "page-bound", "", ""}},
+      {"infinigen",
+       "KV on the host, rows guessed a layer ahead by a few columns of K come up (InfiniGen)",
+       {"infinigen", "partial-keys", "mean-threshold", "", "unified"}},
   };
   return kPresets;
 }

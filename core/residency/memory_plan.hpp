@@ -7,6 +7,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
+#include "core/residency/pool_eviction.hpp"
 
 namespace hybridgen {
 
@@ -40,12 +41,21 @@ struct Reservation {
   Bytes bytes = 0;
 };
 
+// What guessing rows a layer ahead by a few columns of the skewed K keeps and does.
+struct PartialPlan {
+  int columns = 0;         // per KV head; 0: nothing is guessed
+  bool own_norm = false;   // the guessed query passes the norm of the layer whose input it is
+  Tokens pool_tokens = 0;  // rows per KV head that the host pool keeps; 0: all
+  PoolEviction evict = PoolEviction::counter;
+};
+
 // The room of one request at a time.
 struct SlotPlan {
   Tokens segment_tokens = 0;                // slots of the device ring
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
   std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+  Tokens pool_slots = 0;                    // of the host pool, in each layer from whole_layers on
   std::int64_t pages = 0;                   // whose bounds are kept, in each layer from whole_layers on
 };
 
@@ -56,8 +66,9 @@ struct MemoryPlan : SlotPlan {
   TierId host_k_tier;  // invalid ids where no token ever lies on the host
   TierId host_v_tier;
   int staging_buffers = 0;
-  bool exchange_partials = false;         // partial outputs go up, in every slot
-  Tokens page_tokens = 0;                 // of a page whose bounds are kept; 0: none are
+  bool exchange_partials = false;  // partial outputs go up, in every slot
+  Tokens page_tokens = 0;          // of a page whose bounds are kept; 0: none are
+  PartialPlan partial;
   int whole_layers = 0;                   // the first layers, which read all K and keep nothing else of it
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together

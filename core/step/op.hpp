@@ -19,9 +19,10 @@ enum class KvPlace {
 
 enum class SelectRule {
   all,
-  top_k,       // k rows per query head
-  threshold,   // rows whose score is at least the head's maximum minus alpha; count is an outcome
-  page_bound,  // whole pages of rows by an upper bound of their scores, per query head
+  top_k,           // k rows per query head
+  threshold,       // rows whose score is at least the head's maximum minus alpha; count is an outcome
+  page_bound,      // whole pages of rows by an upper bound of their scores, per query head
+  mean_threshold,  // equally many per query head: the mean of what threshold would give; count is an outcome
 };
 
 // The sizes an executor needs to carry the op out. Which fields count depends on the op's kind:

@@ -84,14 +84,20 @@ class Calibrator {
         {dispatch, 0, 0, per_second((time("sample") - dispatch) / items(size("sample"))), 0}, "sample");
     // Its size is the model's and never changes: one figure says it all.
     set(result, OpKind::join_partials, {time("join_partials"), 0, 0, 0, 0}, "join_partials");
+    set_kin(result, OpKind::predict_query, OpKind::project_out);
+    set_kin(result, OpKind::partial_keys, OpKind::page_bounds);
+    set_kin(result, OpKind::partial_select, OpKind::device_logits);
+    set_kin(result, OpKind::gather_kv, OpKind::pack_rows);
+    set_kin(result, OpKind::attend_fetched, OpKind::attend);
     const Line up = line("load_kv.near", "load_kv.far", bytes);
     const Line down = line("offload_kv.near", "offload_kv.far", bytes);
     result.h2d = {up.fixed_ns, per_second(up.ns_per_unit)};
     result.d2h = {down.fixed_ns, per_second(down.ns_per_unit)};
     result.h2d_spread = spread("load_kv.far");
     result.d2h_spread = spread("offload_kv.far");
-    for (const OpKind kind : {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores,
-                              OpKind::send_rows, OpKind::send_partial}) {
+    for (const OpKind kind :
+         {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores, OpKind::send_rows,
+          OpKind::send_partial, OpKind::send_choice, OpKind::pool_row, OpKind::send_kv}) {
       result.kernels[static_cast<std::size_t>(kind)].fixed_ns = dispatch;
     }
     result.step_gap_ns = rig_.step_gap_ns();
@@ -109,6 +115,14 @@ class Calibrator {
   }
   void set(Calibration& result, OpKind kind, const KernelCost& cost, const std::string& name) const {
     set(result, kind, cost, spread(name));
+  }
+  // A kind that is not probed runs the loops of one that is; counting and choosing rows is a selection's.
+  static void set_kin(Calibration& result, OpKind kind, OpKind like) {
+    KernelCost cost = result.kernels[static_cast<std::size_t>(like)];
+    if (kind == OpKind::partial_select) {
+      cost.items_per_s = result.kernels[static_cast<std::size_t>(OpKind::select)].items_per_s;
+    }
+    set(result, kind, cost, result.spread[static_cast<std::size_t>(like)]);
   }
   double time(const std::string& name) const { return figure_of(probes_.at(name).medians).value; }
   double spread(const std::string& name) const { return figure_of(probes_.at(name).medians).spread; }

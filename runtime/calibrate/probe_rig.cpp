@@ -200,6 +200,15 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
       return {ops_.select_pages(row, layer, pages)};
     case OpKind::attend_pages:
       return {ops_.select_pages(row, layer, pages), ops_.attend_pages(row, layer, pages)};
+    case OpKind::predict_query:
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::gather_kv:
+    case OpKind::send_kv:
+    case OpKind::attend_fetched:
+      break;  // costed as what they are like, see calibrate.cpp
   }
   return {};
 }

@@ -84,7 +84,9 @@ class CudaExecutor final : public RealExecutor {
     capabilities_.kinds.fill(true);
     for (const OpKind kind :
          {OpKind::host_attend, OpKind::send_partial, OpKind::device_partial, OpKind::join_partials,
-          OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages}) {
+          OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages, OpKind::predict_query,
+          OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice, OpKind::pool_row,
+          OpKind::gather_kv, OpKind::send_kv, OpKind::attend_fetched}) {
       capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
     }
     for (const auto& prompt : feed_.prompts) {

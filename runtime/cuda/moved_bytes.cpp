@@ -83,6 +83,14 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::page_bounds:
     case OpKind::select_pages:
     case OpKind::attend_pages:
+    case OpKind::predict_query:
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::gather_kv:
+    case OpKind::send_kv:
+    case OpKind::attend_fetched:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");

@@ -28,6 +28,12 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "executor cuda: it has no kernel yet for bounds of pages (attention: pages); simulate the policy, or "
         "use --executor host on a platform written by `hybridgen calibrate`");
   }
+  if (plan.partial.columns > 0) {
+    throw NotAvailable(
+        "executor cuda: it has no kernel yet for partial keys (attention: partial-keys); simulate the "
+        "policy, "
+        "or use --executor host on a platform written by `hybridgen calibrate`");
+  }
   const ModelBlocks& blocks = shape.blocks;
   const bool lacks = blocks.norm != NormKind::rms || blocks.position != PositionKind::rotary ||
                      blocks.ffn != FfnKind::swiglu || blocks.qkv_bias || blocks.out_bias || blocks.ffn_bias ||

@@ -15,6 +15,7 @@ Activations::Activations(const ModelShape& model, const MemoryPlan& plan, Tokens
   hidden.resize(size(most_tokens, model.hidden));
   normed.resize(size(most_tokens, model.hidden));
   qkv.resize(size(most_tokens, qkv_width));
+  if (plan.partial.columns > 0) predicted.resize(size(most_rows, model.q_width()));
   attended.resize(size(most_tokens, model.q_width()));
   ffn_in.resize(size(most_tokens, model.ffn_in_width()));
   product.resize(size(most_tokens, model.hidden));

@@ -17,6 +17,7 @@ struct Activations {
   std::vector<float> hidden;                // [tokens][hidden], the residual stream
   std::vector<float> normed;                // [tokens][hidden]
   std::vector<float> qkv;                   // [tokens][q_width + 2 kv_width]
+  std::vector<float> predicted;             // [rows][q_width], of the layer to come, where it is guessed
   std::vector<float> attended;              // [tokens][q_width]
   std::vector<float> ffn_in;                // [tokens][ffn_in_width]
   std::vector<float> product;               // [tokens][hidden], of a projection before it joins the residual

@@ -122,6 +122,21 @@ void OpRunner::norm_qkv(const OpContext& context) {
     context.bytes.access(plan_.device_tier, row.query_tokens * 2 * shape_.kv_heads * head_row_);
     query += row.query_tokens;
   }
+  if (feed_.on_queries) feed_.on_queries(context.op.layer, act_.qkv.data(), act_.qkv_width, tokens);
+}
+
+// act_.hidden is still the input of the layer before the op's, and act_.normed what that layer's norm made of
+// it.
+void OpRunner::predict_query(const OpContext& context) {
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(context.op.layer));
+  const Tokens tokens = query_tokens(context.step);
+  const std::int64_t width = shape_.q_width();
+  if (!plan_.partial.own_norm) norm(context, layer.attention_norm);
+  project(context, layer.qkv, width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens,
+          act_.predicted.data(), width);  // q's rows are the first
+  for (Tokens query = 0; query < tokens; ++query) {
+    finish_heads(act_.predicted.data() + query * width, shape_.query_heads, layer.q_norm, query);
+  }
 }
 
 // Each head of q or k of one token, as attention uses it: normed where the model does, turned to its

@@ -16,6 +16,12 @@ Tokens most_query_tokens(const TokenFeed& feed, const MemoryPlan& plan) {
   return static_cast<Tokens>(most);
 }
 
+std::vector<const float*> skew_of(const ModelWeights& weights) {
+  std::vector<const float*> skew;
+  for (const LayerWeights& layer : weights.layers) skew.push_back(layer.skew);
+  return skew;
+}
+
 std::vector<double> frequencies_of(const ModelShape& shape) {
   if (shape.blocks.position != PositionKind::rotary) return {};
   return kernels::rope_frequencies(shape.head_dim, shape.rope_theta, shape.blocks.rope_scaling);
@@ -30,6 +36,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       plan_(plan),
       host_ops_(shape_, plan_),
       page_ops_(shape_, plan_, device_threads),
+      partial_ops_(shape_, plan_, skew_of(model.weights), std::max(device_threads, host_threads)),
       feed_(std::move(feed)),
       kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
@@ -43,6 +50,8 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
   }
   for (std::size_t slot = 0; slot < plan_.slots.size(); ++slot) {
     slots_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)), memory);
+    if (plan_.partial.columns > 0)
+      partial_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)), memory);
     slots_.back().scratch.resize(HostOps::select_scratch(slots_.back().size(), host_threads));
   }
 }
@@ -100,6 +109,18 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::attend_pages:
       page_ops_.run(context, buffers(context), device_row(context));
       return 0;
+    case OpKind::predict_query:
+      predict_query(context);
+      return 0;
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::gather_kv:
+    case OpKind::send_kv:
+    case OpKind::attend_fetched:
+      return partial_ops_.run(context, buffers(context), partial_.at(context.op.slot.index()),
+                              partial_row(context));
     case OpKind::project_out:
       project_out(context);
       return 0;
@@ -135,6 +156,17 @@ OpRunner::RowPlace OpRunner::place_of(const OpContext& context) const {
 DeviceRow OpRunner::device_row(const OpContext& context) {
   const Tokens query = place_of(context).first_query;
   return {act_.qkv.data() + query * act_.qkv_width, act_.attended.data() + query * shape_.q_width()};
+}
+
+PartialRow OpRunner::partial_row(const OpContext& context) {
+  const RowPlace place = place_of(context);
+  const std::int64_t width = shape_.q_width();
+  return {place.first_position,
+          place.query_tokens,
+          act_.qkv.data() + place.first_query * act_.qkv_width,
+          act_.qkv_width,
+          act_.predicted.data() + static_cast<std::int64_t>(place.row) * width,
+          act_.attended.data() + place.first_query * width};
 }
 
 Tokens OpRunner::query_tokens(const Step& step) {

@@ -36,12 +36,16 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens);
   stores(staging_k_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
   stores(staging_v_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
-  stores(host_k_, model.layers, plan.host_k_tier, size_.host_tokens);
-  stores(host_v_, model.layers, plan.host_v_tier, size_.host_tokens);
+  const int pooled = plan.partial.columns > 0 ? std::max(0, model.layers - plan.whole_layers) : 0;
+  stores(host_k_, model.layers - pooled, plan.host_k_tier, size_.host_tokens);
+  stores(host_v_, model.layers - pooled, plan.host_v_tier, size_.host_tokens);
+  stores(host_k_, pooled, plan.host_k_tier, size_.pool_slots);
+  stores(host_v_, pooled, plan.host_v_tier, size_.pool_slots);
 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
 
   counts.resize(static_cast<std::size_t>(model.query_heads));
+  if (plan.partial.columns > 0) return;  // its exchange is PartialStore's
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
   TierMemory& host = memory.at(plan.host_k_tier.index());

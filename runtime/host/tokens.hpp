@@ -20,6 +20,9 @@ struct TokenFeed {
   std::vector<std::int32_t> end_tokens;  // that end a request
   // Called on the device lane with the logits over the vocabulary that follow the token at `position`.
   std::function<void(RequestId request, Tokens position, std::span<const float> logits)> on_logits;
+  // Called on the device lane with a layer's queries after rotation, of all the step's query tokens; those of
+  // a token are query_heads x head_dim floats, `stride` floats behind the last token's.
+  std::function<void(int layer, const float* queries, std::int64_t stride, Tokens tokens)> on_queries;
 };
 
 }  // namespace hybridgen

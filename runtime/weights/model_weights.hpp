@@ -47,6 +47,8 @@ struct LayerWeights {
   NormWeights ffn_norm;           // [hidden]
   ProductWeights ffn_in;          // [ffn_in_width][hidden], gate rows before up rows
   ProductWeights down;            // [hidden][ffn]
+  const float* skew =
+      nullptr;  // [kv_heads][head_dim][head_dim], column by column; not of the model's own files
 };
 
 // Views into memory that the caller's allocator owns.

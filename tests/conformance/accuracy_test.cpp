@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "cli/skew_fit.hpp"
 #include "cli/tokenizer.hpp"
 #include "core/base/error.hpp"
 #include "study/accuracy.hpp"
@@ -117,6 +120,77 @@ TEST(Accuracy, SmolLm2OnGpl3From4096_reachesTheMeasuredQuality) {
   EXPECT_LE(selected.summary().mean_kl, 0.008);
   expect_closed_form(loaded.platform.machine, hybridgen->timeline());
 }
+
+// ---- against the independent reference ----
+
+constexpr const char* kCalibrationText = "/usr/share/common-licenses/GFDL-1.3";
+constexpr Tokens kCalibrationTokens = 2048;
+
+struct Referenced {
+  std::string label;  // in tests/reference/expected.json
+  PolicyChoice choice;
+};
+
+void PrintTo(const Referenced& each, std::ostream* out) {
+  *out << each.label;
+}
+
+class AccuracyOfReference : public ::testing::TestWithParam<Referenced> {
+ protected:
+  static double expected_perplexity(const std::string& label) {
+    nlohmann::json expected;
+    std::ifstream(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/reference/expected.json") >> expected;
+    for (const auto& result : expected.at("results"))
+      if (result.at("label") == label) return result.at("perplexity");
+    ADD_FAILURE() << "expected.json has no " << label;
+    return 0;
+  }
+
+  // A skew of the model's own, in memory: nothing is written beside the weights.
+  static std::shared_ptr<const HostModel> skewed(const std::shared_ptr<const HostModel>& model,
+                                                 std::vector<float>& skew) {
+    skew = cli::fit_skew(model,
+                         cli::read_prompt(kCalibrationText, find_model(model_folder()), kCalibrationTokens));
+    auto copy = std::make_shared<HostModel>(*model);
+    const float* next = skew.data();
+    for (LayerWeights& layer : copy->weights.layers) {
+      layer.skew = next;
+      next += skew.size() / copy->weights.layers.size();
+    }
+    return copy;
+  }
+};
+
+TEST_P(AccuracyOfReference, SmolLm2OnGpl3From4096_perplexityWithinThreePermille) {
+  if (const std::string why = missing_model(); !why.empty()) GTEST_SKIP() << why;
+  std::vector<std::int32_t> ids;
+  std::vector<float> skew;
+  std::shared_ptr<const HostModel> model;
+  const cli::LoadedExperiment loaded = real_experiment();
+  try {
+    ids = cli::read_prompt(kText, loaded.model, 0);
+    model = skewed(cli::load_host_model(loaded.model), skew);
+  } catch (const NotAvailable& why) {
+    GTEST_SKIP() << why.what();
+  }
+  cli::ForcedRun run(loaded, composition_of(GetParam().choice), params_for(GetParam().choice), model, ids,
+                     kFrom);
+  ASSERT_TRUE(run.advance());  // the prompt
+  QualityMeter meter;          // perplexity alone: the policy stands in for its own reference
+  for (auto position = static_cast<std::size_t>(kFrom); run.advance(); ++position)
+    meter.add(run.logits(), run.logits(), ids[position + 1]);
+  const QualitySummary quality = meter.summary();
+  std::printf("%s: perplexity %.4f\n", GetParam().label.c_str(), quality.perplexity);
+  EXPECT_EQ(quality.predictions, 3542);
+  const double expected = expected_perplexity(GetParam().label);
+  EXPECT_NEAR(quality.perplexity, expected, 0.003 * expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Budget1024, AccuracyOfReference,
+    ::testing::Values(Referenced{"quest", {"quest", {{"budget_tokens", 1024}}, {}, KvDtype::f16}},
+                      Referenced{"infinigen", {"infinigen", {{"budget_tokens", 1024}}, {}, KvDtype::f16}}),
+    [](const auto& each) { return each.param.label; });
 
 }  // namespace
 }  // namespace hybridgen::testing

@@ -97,6 +97,9 @@ std::vector<Case> cases() {
     for (const auto& parts : ablations_of(preset)) add(preset.name, parts);
   }
   add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}});
+  PolicyChoice pooled = choice_of("infinigen", {});
+  pooled.params["pool_tokens"] = 40;  // fewer than the prompt
+  choices.emplace_back("infinigen_pool", pooled);
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

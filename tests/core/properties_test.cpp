@@ -87,7 +87,7 @@ class Shadow {
     for (const Op& op : step.ops) {
       if (op.kind == OpKind::norm_qkv) {
         for (const BatchRow& row : step.batch) write(at(row.request, op.layer), row, op.work.kv);
-      } else if (op.kind == OpKind::offload_kv) {
+      } else if (op.kind == OpKind::offload_kv || op.kind == OpKind::pool_row) {
         send_down(at(op.request, op.layer), op);
       } else if (op.kind == OpKind::keep_kv) {
         keep(at(op.request, op.layer), op);

@@ -87,10 +87,11 @@ PartEntry attention_logit_parallel() {
       "host logits over the older tokens, selected V rows up, one softmax with the device's own (HybridGen)",
       {},
       MakeAttention([](const PartContext&, AttentionNeeds needs) -> std::unique_ptr<AttentionPart> {
-        if (needs.select->rule() == SelectRule::page_bound) {
+        const SelectRule rule = needs.select->rule();
+        if (rule == SelectRule::page_bound || rule == SelectRule::mean_threshold) {
           throw BadInput(
-              "select page-bound chooses pages on the device, and attention logit-parallel sends up single "
-              "rows; use attention: pages, or another select");
+              "attention logit-parallel chooses single host rows per query head by their logits, and this "
+              "select part does not; use select: top-k, threshold or all");
         }
         return std::make_unique<LogitParallelAttention>(std::move(needs));
       })};
