@@ -93,6 +93,10 @@ std::vector<Case> cases() {
     for (const auto& parts : ablations_of(preset)) add(preset.name, parts);
   }
   add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}});
+  for (const char* preset : {"full-gpu", "flexgen", "hybridgen"}) {
+    choices.emplace_back(std::string(preset) + "_bf16", choice_of(preset, {}));
+    choices.back().second.kv_dtype = KvDtype::bf16;
+  }
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

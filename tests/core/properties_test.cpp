@@ -55,7 +55,7 @@ Case any_case() {
   c.workload = {std::move(requests), pick(1, 10), *rc::gen::arbitrary<bool>()};
   const Ppm ratio = *rc::gen::inRange<Ppm>(0, kPpmOne + 1);
   c.params = {{"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio}, {"max_rows_ratio", ratio}};
-  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
+  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;
 }
