@@ -11,7 +11,9 @@ EXPERIMENT = "configs/demo/hybridgen.yaml"
 class Calibrate(support.CliTest):
     def test_what_it_writes_is_simulated_and_says_every_kind_of_figure(self):
         out = self.folder / "local.yaml"
-        printed = self.done("calibrate", "--out", out, "--quick", "--rounds", "1")
+        done = support.run("calibrate", "--out", out, "--quick", "--rounds", "1", timeout=280)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        printed = done.stdout
         text = out.read_text(encoding="utf-8")
         for of, what, unit in (
             ("bandwidth", "read", "GB/s"),
@@ -33,7 +35,7 @@ class Calibrate(support.CliTest):
             self.assertRegex(text, f'where: "?{kernel}')
         if "node 0:" in printed:
             self.assertEqual(text.count("numa_node: "), 2)
-        self.assertIn("medians of 1 rounds", printed)
+        self.assertRegex(printed, r"medians of \d+ rounds")  # more than asked for where the machine is busy
         summary = self.done("simulate", EXPERIMENT, "--platform", out)
         self.assertIn("TPOT", summary)
 
