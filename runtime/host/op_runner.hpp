@@ -49,11 +49,6 @@ class OpRunner {
   void embed(const OpContext& context);
   void norm_qkv(const OpContext& context);
   void store_new_rows(const OpContext& context, const RequestBuffers& kv, Tokens query, Tokens position);
-  void attend(const OpContext& context);
-  void attend_many(const OpContext& context, const RowPlace& place);
-  void device_logits(const OpContext& context);
-  void joint_attend(const OpContext& context);
-  void join_partials(const OpContext& context);
   void project_out(const OpContext& context);
   void ffn(const OpContext& context);
   void lm_head(const OpContext& context);
@@ -67,6 +62,13 @@ class OpRunner {
   // out[t][rows] = x[t][cols] . W^T + bias, the weight rows shared out over the team.
   void project(const OpContext& context, const ProductWeights& weights, std::int64_t rows, std::int64_t cols,
                const float* x, std::int64_t x_stride, Tokens tokens, float* out, std::int64_t out_stride);
+
+  // device_attention.cpp
+  void attend(const OpContext& context);
+  void attend_many(const OpContext& context, const RowPlace& place);
+  void device_logits(const OpContext& context);
+  void joint_attend(const OpContext& context);
+  void join_partials(const OpContext& context);
   using Spans = std::array<kernels::KvSpan, 3>;
   int spans_of(const OpContext& context, const HeadShare& share, Spans& spans) const;
   template <class Part>
