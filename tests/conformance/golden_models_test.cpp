@@ -12,6 +12,7 @@
 
 #include "cli/host_model_loader.hpp"
 #include "tests/support/host_world.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 namespace {
@@ -27,7 +28,7 @@ struct Golden {
 };
 
 std::string folder_of(const std::string& name) {
-  return std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/golden/models/" + name;
+  return source_path("tests/golden/models/" + name);
 }
 
 Golden read_golden(const std::string& name) {

@@ -10,6 +10,7 @@
 
 #include "runtime/kernels/half.hpp"
 #include "tests/support/host_world.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 namespace {
@@ -126,7 +127,7 @@ std::int64_t index_of(const std::vector<std::string>& names, const std::string& 
 }
 
 SmallCase read_case(const std::string& name) {
-  std::ifstream file(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/reference/cases/" + name + ".json");
+  std::ifstream file(source_path("tests/reference/cases/" + name + ".json"));
   const auto json = nlohmann::json::parse(file);
   const auto& settings = json.at("settings");
   SmallCase each;

@@ -10,6 +10,7 @@
 #include "core/base/error.hpp"
 #include "study/accuracy.hpp"
 #include "tests/conformance/real_model.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 namespace {
@@ -72,7 +73,7 @@ TEST_P(KeptQuality, BudgetOfEverything_meanKlAtMostOneHundredThousandth) {
 }
 
 double expected_perplexity(const std::string& label) {
-  std::ifstream file(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/reference/expected.json");
+  std::ifstream file(source_path("tests/reference/expected.json"));
   const nlohmann::json document = nlohmann::json::parse(file);
   for (const auto& result : document.at("results")) {
     if (result.at("label") == label) return result.at("perplexity");

@@ -8,13 +8,14 @@
 #include "cli/forced_run.hpp"
 #include "cli/host_model_loader.hpp"
 #include "tests/support/host_world.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 
 inline const char* kText = "/usr/share/common-licenses/GPL-3";
 
 inline std::string model_folder() {
-  return std::string(HYBRIDGEN_SOURCE_DIR) + "/models/smollm2-135m-instruct";
+  return source_path("models/smollm2-135m-instruct");
 }
 
 // Why the model cannot be used; empty: it can.

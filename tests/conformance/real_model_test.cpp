@@ -13,12 +13,13 @@
 #include "formats/sha256.hpp"
 #include "study/accuracy.hpp"
 #include "tests/conformance/real_model.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 namespace {
 
 std::ifstream golden(const std::string& name) {
-  return std::ifstream(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/golden/" + name);
+  return std::ifstream(source_path("tests/golden/" + name));
 }
 
 // ---- greedy tokens ----

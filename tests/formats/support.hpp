@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/base/error.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen {
 
@@ -23,10 +24,6 @@ inline std::string complaint(const std::function<void()>& call) {
     return error.what();
   }
   return "";
-}
-
-inline std::string source_path(const std::string& relative) {
-  return std::string(HYBRIDGEN_SOURCE_DIR) + "/" + relative;
 }
 
 inline std::string slurp(const std::filesystem::path& path) {

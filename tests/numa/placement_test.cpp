@@ -17,6 +17,7 @@
 #include "runtime/host/numa_memory.hpp"
 #include "runtime/host/team.hpp"
 #include "tests/support/host_world.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 namespace {
@@ -28,7 +29,7 @@ using ::testing::HasSubstr;
 constexpr int kDramNode = 0, kDeviceNode = 1, kCxlNode = 2;
 
 Machine three_nodes() {
-  return load_platform(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/numa/three_nodes.yaml").machine;
+  return load_platform(source_path("tests/numa/three_nodes.yaml")).machine;
 }
 
 PolicyChoice hybridgen_of(const std::string& placement) {

@@ -11,12 +11,12 @@
 #include "formats/hf_config.hpp"
 #include "formats/safetensors.hpp"
 #include "tests/runtime/llama_loop.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::kernels {
 namespace {
 
-const std::string kSource = HYBRIDGEN_SOURCE_DIR;
-const std::string kModel = kSource + "/models/smollm2-135m-instruct";
+const std::string kModel = source_path("models/smollm2-135m-instruct");
 
 // Perplexity of the first 512 tokens of Debian's common-licenses/GPL-3: 511 predictions.
 constexpr double kReferencePerplexity = 18.839;
@@ -24,7 +24,7 @@ constexpr double kRelativeBound =
     1e-3;  // the reference is printed to five digits; fp16 KV costs less than this
 
 std::vector<std::int32_t> read_ids() {
-  std::ifstream stream(kSource + "/tests/golden/gpl3_first_512_ids.txt");
+  std::ifstream stream(source_path("tests/golden/gpl3_first_512_ids.txt"));
   std::vector<std::int32_t> ids;
   for (std::int32_t id = 0; stream >> id;) ids.push_back(id);
   return ids;

@@ -7,6 +7,7 @@
 
 #include "formats/experiment.hpp"
 #include "study/quality_table.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen {
 namespace {
@@ -54,7 +55,7 @@ TEST(QualityConfigs, EveryFile_sharesModelTypeTextAndBudget) {
   namespace fs = std::filesystem;
   constexpr Tokens kBudget = 1024;
   constexpr Tokens kContext = 7638;  // of the GPL-3, whose last token is predicted and never fed
-  const std::string folder = std::string(HYBRIDGEN_SOURCE_DIR) + "/configs/quality";
+  const std::string folder = source_path("configs/quality");
   const Experiment first = load_experiment(folder + "/full-gpu.yaml");
   int with_a_budget = 0;
   for (const auto& entry : fs::directory_iterator(folder)) {

@@ -11,13 +11,10 @@
 #include "sim/world/platform_durations.hpp"
 #include "sim/world/seeded_outcomes.hpp"
 #include "study/cycle.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen {
 namespace {
-
-std::string source_path(const std::string& path) {
-  return std::string(HYBRIDGEN_SOURCE_DIR) + "/" + path;
-}
 
 // The platform's durations; copies to the device slow down by `factor` between two steps.
 class SlowLink final : public DurationModel {

@@ -5,6 +5,7 @@
 #include "core/base/error.hpp"
 #include "formats/experiment_model.hpp"
 #include "formats/platform.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 class Fit : public testing::Test {
  protected:
   FitReport report(const std::string& policy, const Overrides& overrides) const {
-    const std::string path = std::string(HYBRIDGEN_SOURCE_DIR) + "/configs/h100/" + policy + ".yaml";
+    const std::string path = source_path("configs/h100/" + policy + ".yaml");
     const Experiment experiment = load_experiment(path, overrides);
     const Platform platform = load_platform(find_platform(experiment.platform));
     return fit_report(experiment, platform.machine, find_model_for(experiment).shape);

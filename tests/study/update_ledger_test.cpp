@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/base/error.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen {
 namespace {
@@ -98,7 +99,7 @@ TEST_F(LedgerFile, WrittenAndRead_isTheSameTable) {
 }
 
 TEST(ShippedLedger, ReadAndWritten_isTheSameFile) {
-  const std::string path = std::string(HYBRIDGEN_SOURCE_DIR) + "/traces/VERIFIED.md";
+  const std::string path = source_path("traces/VERIFIED.md");
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   EXPECT_EQ(kernel_ledger_text(read_kernel_ledger(path)), text.str());

@@ -14,6 +14,7 @@
 #include "runtime/host/request_buffers.hpp"
 #include "runtime/kernels/convert.hpp"
 #include "tests/support/host_world.hpp"
+#include "tests/support/source_path.hpp"
 
 namespace hybridgen::testing {
 
@@ -32,7 +33,7 @@ struct SelectionCase {
   std::vector<std::vector<std::vector<Tokens>>> kept;  // by query head, by step: positions
 
   explicit SelectionCase(const std::string& name) {
-    std::ifstream(std::string(HYBRIDGEN_SOURCE_DIR) + "/tests/reference/cases/" + name + ".json") >> json;
+    std::ifstream(source_path("tests/reference/cases/" + name + ".json")) >> json;
     prompt = json.at("prompt");
     layer = json.at("layer");
     keys = rows("keys");
