@@ -43,6 +43,8 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
     : machine_(machine),
       policy_(policy),
       executor_(executor),
+      pool_token_bytes_(policy.memory_plan().pooled_layers(model.layers) *
+                        model.kv_row_bytes(bytes_of(policy.memory_plan().kv_dtype))),
       residency_(machine, token_bytes(model, policy.memory_plan()),
                  static_cast<int>(workload.requests.size())) {
   check_fits(machine, policy.memory_plan());
@@ -105,7 +107,7 @@ void Driver::apply(const Decision& decision) {
     const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens + released;
     const Tokens to_host = row.host_tokens - request.host_tokens - row.evict_tokens;
     HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && row.drop_tokens >= 0 &&
-                 to_device >= 0 && to_host >= 0 &&
+                 row.trim_tokens >= 0 && to_device >= 0 && to_host >= 0 &&
                  to_device + to_host + row.drop_tokens - released == row.query_tokens,
              "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
                      << " new tokens, " << to_device << " to the device, " << to_host << " to the host, "
@@ -115,6 +117,7 @@ void Driver::apply(const Decision& decision) {
       const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
       if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
       if (released > 0) residency_.release(row.request, half, plan.device_tier, released);
+      if (row.trim_tokens > 0) residency_.trim(row.request, half, host, row.trim_tokens * pool_token_bytes_);
       if (to_host > 0) residency_.append(row.request, half, host, to_host);
       if (to_device > 0) residency_.append(row.request, half, plan.device_tier, to_device);
     }

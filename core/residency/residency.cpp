@@ -40,6 +40,7 @@ Residency::Residency(const Machine& machine, Bytes token_bytes, int requests)
     : machine_(machine),
       token_bytes_(token_bytes),
       extents_(static_cast<std::size_t>(requests) * 2 * machine.tiers().size()),
+      trimmed_(extents_.size()),
       withheld_(machine.tiers().size()),
       used_(machine.tiers().size()),
       peak_(machine.tiers().size()) {
@@ -99,18 +100,29 @@ void Residency::release(RequestId request, KvHalf half, TierId tier, Tokens toke
   used_[tier.index()] -= tokens * token_bytes_;
 }
 
+void Residency::trim(RequestId request, KvHalf half, TierId tier, Bytes bytes) {
+  const std::size_t at = index_of(request, half, tier);
+  const Bytes present = extents_[at] * token_bytes_ - trimmed_[at];
+  HG_CHECK(0 <= bytes && bytes <= present, "request " << request.value << " has " << present << " bytes in "
+                                                      << machine_.tier(tier).name << ", asked to trim "
+                                                      << bytes);
+  trimmed_[at] += bytes;
+  used_[tier.index()] -= bytes;
+}
+
 void Residency::drop(RequestId request) {
   for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
     for (const Tier& tier : machine_.tiers()) {
-      Tokens& tokens = extent(request, half, tier.id);
-      used_[tier.id.index()] -= tokens * token_bytes_;
-      tokens = 0;
+      const std::size_t at = index_of(request, half, tier.id);
+      used_[tier.id.index()] -= extents_[at] * token_bytes_ - trimmed_[at];
+      extents_[at] = 0;
+      trimmed_[at] = 0;
     }
   }
 }
 
 Tokens Residency::tokens(RequestId request, KvHalf half, TierId tier) const {
-  return const_cast<Residency*>(this)->extent(request, half, tier);
+  return extents_.at(index_of(request, half, tier));
 }
 
 Tokens Residency::tokens(RequestId request, KvHalf half) const {
@@ -119,12 +131,14 @@ Tokens Residency::tokens(RequestId request, KvHalf half) const {
   return sum;
 }
 
-Tokens& Residency::extent(RequestId request, KvHalf half, TierId tier) {
+std::size_t Residency::index_of(RequestId request, KvHalf half, TierId tier) const {
   // An id out of range would be a neighbour's extent.
   HG_CHECK(tier.valid() && tier.index() < machine_.tiers().size(),
            "request " << request.value << " in tier " << tier.value);
   const std::size_t row = request.index() * 2 + static_cast<std::size_t>(half);
-  return extents_.at(row * machine_.tiers().size() + tier.index());
+  const std::size_t index = row * machine_.tiers().size() + tier.index();
+  HG_CHECK(index < extents_.size(), "request " << request.value << " is none of the run's");
+  return index;
 }
 
 void Residency::take(TierId tier, Bytes bytes) {

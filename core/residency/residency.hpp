@@ -37,7 +37,9 @@ class Residency {
   void append(RequestId request, KvHalf half, TierId tier, Tokens tokens);
   void move(RequestId request, KvHalf half, TierId from, TierId to, Tokens tokens);
   void release(RequestId request, KvHalf half, TierId tier, Tokens tokens);  // they are dropped
-  void drop(RequestId request);                                              // the request ended
+  // Some layers drop a row each of tokens that stay in others: they still count, but take so much less.
+  void trim(RequestId request, KvHalf half, TierId tier, Bytes bytes);
+  void drop(RequestId request);  // the request ended
 
   Tokens tokens(RequestId request, KvHalf half, TierId tier) const;
   Tokens tokens(RequestId request, KvHalf half) const;  // over all tiers
@@ -45,13 +47,17 @@ class Residency {
   Bytes peak(TierId tier) const { return peak_.at(tier.index()); }
 
  private:
-  Tokens& extent(RequestId request, KvHalf half, TierId tier);
+  std::size_t index_of(RequestId request, KvHalf half, TierId tier) const;
+  Tokens& extent(RequestId request, KvHalf half, TierId tier) {
+    return extents_.at(index_of(request, half, tier));
+  }
   Bytes free(TierId tier) const;
   void take(TierId tier, Bytes bytes);
 
   const Machine& machine_;
   Bytes token_bytes_;
   std::vector<Tokens> extents_;  // [request][half][tier]
+  std::vector<Bytes> trimmed_;   // [request][half][tier], of what the extents' tokens would take whole
   std::vector<Bytes> withheld_;
   std::vector<Bytes> used_;
   std::vector<Bytes> peak_;

@@ -212,11 +212,70 @@ TEST_F(HostPolicies, Quest_decodeStep_readsBoundsOfEveryEarlierPageAndTheBudgets
   }
 }
 
+TEST_F(HostPolicies, Infinigen_everyRowPassesFp32_logitsEqualFullGpuByTheSameOps) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  const auto infinigen = [&](std::int64_t budget, std::int64_t alpha) {
+    return run(
+        {"infinigen", {{"budget_tokens", budget}, {"alpha", alpha}, {"whole_layers", 1}}, {}, KvDtype::f32});
+  };
+  const HostRun all = infinigen(500, 1'000'000);
+  EXPECT_LT(largest_difference(full, all), 1e-4F);
+  for (const StepEvent& step : all.timeline.steps) {
+    for (const OutcomeEvent& outcome : step.outcomes)
+      EXPECT_EQ(outcome.count, 6 * step.decision.rows[0].first_position);
+  }
+  const HostRun few = infinigen(9, 1'000'000);
+  EXPECT_GT(largest_difference(full, few), 1e-3F);
+  for (std::size_t step = 0; step < all.timeline.steps.size(); ++step)
+    EXPECT_EQ(all.timeline.steps[step].structure, few.timeline.steps[step].structure);
+}
+
+TEST_F(HostPolicies, Infinigen_narrowAlpha_fetchesFewerRowsThanTheBudget) {
+  const auto rows = [&](std::int64_t alpha) {
+    const HostRun infinigen = run({"infinigen", {{"budget_tokens", 40}, {"alpha", alpha}}, {}, KvDtype::f16});
+    return infinigen.timeline.steps[5].outcomes.at(0).count;
+  };
+  EXPECT_EQ(rows(1'000'000), 6 * 40);
+  EXPECT_LT(rows(5), 6 * 40);
+  EXPECT_GE(rows(0), 6) << "the largest of every head at least";
+  EXPECT_EQ(rows(5) % 6, 0) << "equally many for every head";
+}
+
+// A pool of every token is no pool; a smaller one keeps no more than it says, and its memory is smaller.
+TEST_F(HostPolicies, Infinigen_boundedPool_readsOtherRowsInLessMemory) {
+  const auto choice = [&](Tokens pool, int evict) {
+    return PolicyChoice{
+        "infinigen",
+        {{"budget_tokens", 500}, {"alpha", 1'000'000}, {"pool_tokens", pool}, {"pool_evict", evict}},
+        {},
+        KvDtype::f32};
+  };
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  EXPECT_LT(largest_difference(full, run(choice(100, 2))), 1e-4F);
+  for (const int evict : {0, 1, 2}) {
+    const HostRun pooled = run(choice(64, evict));
+    EXPECT_GT(largest_difference(full, pooled), 1e-4F);
+    for (const StepEvent& step : pooled.timeline.steps) {
+      for (const OutcomeEvent& outcome : step.outcomes) EXPECT_LE(outcome.count, 6 * 64);
+    }
+  }
+  const auto host_bytes = [&](Tokens pool) {
+    const PolicyChoice of = choice(pool, 2);
+    const Policy policy(composition_of(of), {machine_, model_->shape, of.kv_dtype, params_for(of)},
+                        {1, 60, 24});
+    return policy.memory_plan().needed(policy.memory_plan().host_k_tier);
+  };
+  // One layer of three chooses rows; a row of K and V is 2 heads x 16 x 4 bytes each. Workspace is not K or
+  // V.
+  EXPECT_EQ(host_bytes(0) - host_bytes(64), 2 * (83 - 64) * 2 * 16 * 4);
+}
+
 TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {
   for (const PolicyChoice& choice :
        {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
         PolicyChoice{"flexgen-cpu-attention", {}, {}, KvDtype::f32}, hybridgen(20, 100'000, KvDtype::f32),
-        PolicyChoice{"quest", {{"budget_tokens", 32}, {"dense_layers", 1}}, {}, KvDtype::f32}}) {
+        PolicyChoice{"quest", {{"budget_tokens", 32}, {"dense_layers", 1}}, {}, KvDtype::f32},
+        PolicyChoice{"infinigen", {{"budget_tokens", 20}, {"whole_layers", 1}}, {}, KvDtype::f32}}) {
     const HostRun both = run(choice, 60, 12, 2);
     float largest = 0;
     for (std::uint32_t i = 0; i < 2; ++i) {
