@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <set>
 
@@ -61,9 +62,10 @@ void take_skew(const ModelFiles& files, TierMemory& memory, ModelWeights& weight
 
 }  // namespace
 
-void require_skew(const MemoryPlan& plan, const HostModel& model, const ModelFiles& files) {
-  if (plan.partial.columns == 0 || model.weights.layers.front().skew != nullptr) return;
-  throw BadInput(files.folder + "/" + kSkewFile +
+void require_skew(const MemoryPlan& plan, const ModelFiles& files) {
+  const std::string path = files.folder + "/" + kSkewFile;
+  if (plan.partial.columns == 0 || std::filesystem::exists(path)) return;
+  throw BadInput(path +
                  ": missing, and attention partial-keys chooses by skewed columns; write it with `hybridgen "
                  "fit-skew`");
 }

@@ -57,8 +57,7 @@ int fit_skew_command(const std::vector<std::string>& arguments) {
   po::options_description description("options");
   auto add = description.add_options();
   add("text", po::value(&options.text), "text to fit on, or token ids (*.ids)");
-  add("tokens", po::value(&options.tokens)->default_value(options.tokens),
-      "fit on the first so many tokens");
+  add("tokens", po::value(&options.tokens)->default_value(options.tokens), "fit on the first so many tokens");
   add("out", po::value(&options.out), "file to write instead of the model folder's skew.safetensors");
   add("force", po::bool_switch(&options.force), "replace an existing file");
   if (!parse(arguments, kUsage, description, {{"MODEL", &options.model}})) return 0;

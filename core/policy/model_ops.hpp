@@ -16,8 +16,8 @@ inline constexpr Bytes kLogitBytes = 4;
 inline constexpr Bytes kMassBytes = 4;      // of a row's attention mass, per KV head
 inline constexpr Bytes kPositionBytes = 4;  // of a kept row's position, per KV head
 
-inline constexpr Bytes kIndexBytes = 4;     // of a chosen row
-inline constexpr Bytes kSkewBytes = 4;      // of an element of the skew
+inline constexpr Bytes kIndexBytes = 4;  // of a chosen row
+inline constexpr Bytes kSkewBytes = 4;   // of an element of the skew
 
 // A partial attention of one query token: fp32 output and log-sum-exp of every query head.
 inline Bytes partial_bytes(const ModelShape& model) {

@@ -22,8 +22,8 @@ Bytes kept_rows_bytes(const ModelShape& model, const MemoryPlan& plan, std::int6
 // how often it was read, and when last.
 Bytes partial_keys_bytes(const ModelShape& model, const MemoryPlan& plan, std::int64_t requests) {
   return saturated_product({kFloat, model.query_heads, plan.pool_slots, requests}) +
-         saturated_product({kPooledRowBytes, plan.pooled_layers(model.layers), model.kv_heads, plan.pool_slots,
-                            requests});
+         saturated_product(
+             {kPooledRowBytes, plan.pooled_layers(model.layers), model.kv_heads, plan.pool_slots, requests});
 }
 
 }  // namespace

@@ -90,7 +90,9 @@ struct MemoryPlan : SlotPlan {
   // Layers whose exchange is alive at once: layer i uses the buffers i mod this.
   int exchange_buffers() const { return lookahead.predicts ? 2 : 1; }
   // Of so many layers, those whose rows on the host are a pool.
-  int pooled_layers(int layers) const { return partial.columns == 0 ? 0 : std::max(0, layers - whole_layers); }
+  int pooled_layers(int layers) const {
+    return partial.columns == 0 ? 0 : std::max(0, layers - whole_layers);
+  }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -11,9 +11,9 @@
 namespace hybridgen {
 namespace {
 
-constexpr Tokens kChunk = 256;      // tokens per matrix-product probe, and of the filling
-constexpr Tokens kPageTokens = 16;  // the published page
-constexpr int kPartialColumns = 12;  // the published fifth of 64 channels
+constexpr Tokens kChunk = 256;                 // tokens per matrix-product probe, and of the filling
+constexpr Tokens kPageTokens = 16;             // the published page
+constexpr int kPartialColumns = 12;            // the published fifth of 64 channels
 constexpr std::int64_t kEveryRow = 1'000'000;  // an alpha that lets every row pass
 constexpr Bytes kAmple =
     1LL << 40;  // the rig does not plan memory; the operating system refuses what is too much

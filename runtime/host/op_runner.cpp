@@ -124,8 +124,8 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::send_choice:
     case OpKind::pool_row:
     case OpKind::attend_fetched:
-      return partial_ops_.run(
-          context, {buffers(context), pools_.at(context.op.slot.index()), partial_row(context)});
+      return partial_ops_.run(context,
+                              {buffers(context), pools_.at(context.op.slot.index()), partial_row(context)});
     case OpKind::project_out:
       project_out(context);
       return 0;

@@ -1,5 +1,5 @@
-// What the device keeps of one slot's host rows to choose among them: a few columns of the skewed K, and which
-// row lies where in the host's pool.
+// What the device keeps of one slot's host rows to choose among them: a few columns of the skewed K, and
+// which row lies where in the host's pool.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,8 @@ class PoolHead {
   Tokens rows() const { return taken_ - static_cast<Tokens>(free_.size()); }
 
   void clear();
-  // The slot that a row at this position takes; rows leave first while there are `most` or more (0: no bound).
+  // The slot that a row at this position takes; rows leave first while there are `most` or more (0: no
+  // bound).
   Tokens insert(Tokens position, Tokens most, PoolEviction evict);
   // One query head reads the row in this slot for the token at `position`.
   void read(Tokens slot, Tokens position);

@@ -160,8 +160,8 @@ void PartialOps::score(const OpContext& context, const PartialRequest& request, 
     }
   }
   float* scores = request.buffers.device_scores + kv_head * group * stride;
-  kernels::logits(kv_type_, skewed, static_cast<int>(group), width_, of.keys + kv_head * stride * key_row_, slots,
-                  scale_, scores, stride);
+  kernels::logits(kv_type_, skewed, static_cast<int>(group), width_, of.keys + kv_head * stride * key_row_,
+                  slots, scale_, scores, stride);
   const PoolHead& pool = of.pool[static_cast<std::size_t>(kv_head)];
   if (pool.rows() == slots) return;
   for (Tokens slot = 0; slot < slots; ++slot) {
@@ -270,8 +270,8 @@ void PartialOps::attend_fetched(const OpContext& context, const PartialRequest& 
       const kernels::KvSpan spans[2] = {
           {exchange.device_packed_keys + at, exchange.device_packed + at, count},
           {k.head(kv, head_row_) + own, v.head(kv, head_row_) + own, 1}};
-      kernels::attend(kv_type_, request.row.query + head * shape_.head_dim, 1, shape_.head_dim, spans, 2, scale_,
-                      scratch_[static_cast<std::size_t>(thread)].floats.data(),
+      kernels::attend(kv_type_, request.row.query + head * shape_.head_dim, 1, shape_.head_dim, spans, 2,
+                      scale_, scratch_[static_cast<std::size_t>(thread)].floats.data(),
                       request.row.attended + head * shape_.head_dim, nullptr);
       walked += count + 1;
     }

@@ -39,8 +39,8 @@ std::vector<float> skew_of(const ModelShape& shape, const std::vector<float>& qu
   return skew;
 }
 
-std::vector<std::vector<float>> fit_skew(const HostModel& model, const std::vector<std::vector<float>>& inputs,
-                                         int threads) {
+std::vector<std::vector<float>> fit_skew(const HostModel& model,
+                                         const std::vector<std::vector<float>>& inputs, int threads) {
   HG_CHECK(inputs.size() == static_cast<std::size_t>(model.shape.layers), "inputs of " << inputs.size());
   std::vector<std::vector<float>> skew(inputs.size());
   std::atomic<int> next{0};

@@ -244,10 +244,11 @@ TEST_F(HostPolicies, Infinigen_narrowAlpha_fetchesFewerRowsThanTheBudget) {
 // A pool of every token is no pool; a smaller one keeps no more than it says.
 TEST_F(HostPolicies, Infinigen_boundedPool_readsOtherRowsInLessMemory) {
   const auto pooled = [&](Tokens pool, int evict, std::int64_t budget) {
-    return run({"infinigen",
-                {{"budget_tokens", budget}, {"alpha", 1'000'000}, {"pool_tokens", pool}, {"pool_evict", evict}},
-                {},
-                KvDtype::f32});
+    return run(
+        {"infinigen",
+         {{"budget_tokens", budget}, {"alpha", 1'000'000}, {"pool_tokens", pool}, {"pool_evict", evict}},
+         {},
+         KvDtype::f32});
   };
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
   EXPECT_LT(largest_difference(full, pooled(100, 2, 500)), 1e-4F);
@@ -262,8 +263,9 @@ TEST_F(HostPolicies, Infinigen_boundedPool_readsOtherRowsInLessMemory) {
   // One layer of three chooses rows; K and V of a row are 2 heads x 16 x 4 bytes each. The exchange is that
   // of the budget in either case.
   const auto dram = machine_.tier_of(TierKind::dram)->index();
-  EXPECT_EQ(pooled(0, 2, 40).timeline.tier_peak_bytes[dram] - pooled(64, 2, 40).timeline.tier_peak_bytes[dram],
-            2 * (83 - 64) * 2 * 16 * 4);
+  EXPECT_EQ(
+      pooled(0, 2, 40).timeline.tier_peak_bytes[dram] - pooled(64, 2, 40).timeline.tier_peak_bytes[dram],
+      2 * (83 - 64) * 2 * 16 * 4);
 }
 
 TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {

@@ -99,6 +99,7 @@ TEST_P(KeptQuality, BudgetOfEverything_meanKlAtMostOneHundredThousandth) {
   for (auto position = static_cast<std::size_t>(kFrom); full->advance() && kept->advance(); ++position) {
     meter.add(full->logits(), kept->logits(), ids_[position + 1]);
   }
+  std::printf("%s: mean KL %.3g\n", GetParam().name.c_str(), meter.summary().mean_kl);
   EXPECT_EQ(meter.summary().predictions, 63);
   EXPECT_LE(meter.summary().mean_kl, 1e-5);
 }

@@ -162,10 +162,11 @@ TEST_F(Decisions, infinigen_trims_the_pools_to_their_bound_and_scans_slots_ever_
 }
 
 TEST_F(Decisions, infinigen_without_a_bound_trims_nothing) {
-  EXPECT_EQ(of("infinigen", {{"budget_tokens", 70}, {"whole_layers", 1}}), (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
-                                                                         {pooled_row(10, 10, 10, 0)},
-                                                                         {pooled_row(11, 11, 11, 0)},
-                                                                         {pooled_row(12, 12, 12, 0)}}));
+  EXPECT_EQ(of("infinigen", {{"budget_tokens", 70}, {"whole_layers", 1}}),
+            (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
+                               {pooled_row(10, 10, 10, 0)},
+                               {pooled_row(11, 11, 11, 0)},
+                               {pooled_row(12, 12, 12, 0)}}));
 }
 
 TEST_F(Decisions, infinigen_of_whole_layers_alone_chooses_nothing) {

@@ -50,7 +50,8 @@ TEST(SkewFile, OfAnotherShape_refusedWithEveryTensorAndTheRemedy) {
   EXPECT_NE(more_layers.find("skew.safetensors: does not belong to small:\n  layers.2.skew: missing\n"),
             std::string::npos)
       << more_layers;
-  EXPECT_NE(more_layers.find("remove the file, and run `hybridgen fit-skew`"), std::string::npos) << more_layers;
+  EXPECT_NE(more_layers.find("remove the file, and run `hybridgen fit-skew`"), std::string::npos)
+      << more_layers;
   const std::string wider = complaint([&] { read_skew(folder / "", shape_of(2, 8)); });
   for (const char* name : {"layers.0.skew", "layers.1.skew"}) {
     EXPECT_NE(wider.find(std::string(name) + ": not of the type and shape that small needs"),

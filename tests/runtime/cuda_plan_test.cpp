@@ -281,7 +281,8 @@ TEST(CudaPlayable, AttentionWithoutKernels_isRefusedByName) {
   const std::string kept =
       refusal([&] { check_playable_by_cuda(tiny.machine, shape, budget.memory_plan()); });
   EXPECT_NE(kept.find("attention: budget"), std::string::npos) << kept;
-  const Policy infinigen = test::make_policy(tiny.machine, shape, {1, 10, 4}, "infinigen", {{"whole_layers", 1}});
+  const Policy infinigen =
+      test::make_policy(tiny.machine, shape, {1, 10, 4}, "infinigen", {{"whole_layers", 1}});
   const std::string partial =
       refusal([&] { check_playable_by_cuda(tiny.machine, shape, infinigen.memory_plan()); });
   EXPECT_NE(partial.find("attention: partial-keys"), std::string::npos) << partial;

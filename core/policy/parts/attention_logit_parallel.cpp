@@ -158,7 +158,8 @@ PartEntry attention_logit_parallel() {
         }
         if (needs.select->rule() == SelectRule::mean_threshold) {
           throw BadInput(
-              "select mean-threshold chooses on the device, and attention logit-parallel lets the host choose; "
+              "select mean-threshold chooses on the device, and attention logit-parallel lets the host "
+              "choose; "
               "use attention: partial-keys, or another select");
         }
         if (needs.select->keep_rule()) {

@@ -36,7 +36,8 @@ class PartialKeysStep final : public AttentionStep {
 
   std::vector<OpId> attend(int layer, OpId norm_qkv) override {
     const std::vector<Fetched> fetched = std::exchange(fetched_, {});
-    if (!prefill_ && layer + 1 < ops_.model().layers && layer + 1 >= whole_layers_) fetch(layer + 1, norm_qkv);
+    if (!prefill_ && layer + 1 < ops_.model().layers && layer + 1 >= whole_layers_)
+      fetch(layer + 1, norm_qkv);
     std::vector<OpId> attended;
     for (std::size_t i = 0; i < decision_.rows.size(); ++i) {
       const RequestDecision& row = decision_.rows[i];
