@@ -91,10 +91,6 @@ void Policy::plan_reservations() {
   // A page's bounds are two rows of K.
   const Bytes sparse_layers = std::max(0, model_.layers - plan_.whole_layers);
   reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all(&SlotPlan::pages)});
-  if (const Tokens host_tokens = of_all(&SlotPlan::host_tokens); host_tokens > 0) {
-    reserve(plan_.host_k_tier, Purpose::host_k, {layers, row, host_tokens});
-    reserve(plan_.host_v_tier, Purpose::host_v, {layers, row, host_tokens});
-  }
   if (plan_.exchange_rows_per_head > 0) {
     std::int64_t rows = 0;
     for (const SlotPlan& slot : plan_.slots)
@@ -102,13 +98,13 @@ void Policy::plan_reservations() {
     const Bytes head_row = model_.head_dim * bytes_of(plan_.kv_dtype);
     const Bytes row_and_scores =
         (plan_.lookahead.keys_up ? 2 : 1) * head_row + plan_.exchange_group * kLogitBytes;
-    for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
+    for (const TierId tier : {plan_.device_tier, plan_.exchange_tier}) {
       reserve(tier, Purpose::exchange,
               {plan_.exchange_buffers(), packed_heads(model_, plan_), rows, row_and_scores});
     }
   }
   if (plan_.exchange_partials) {
-    for (const TierId tier : {plan_.device_tier, plan_.host_k_tier}) {
+    for (const TierId tier : {plan_.device_tier, plan_.exchange_tier}) {
       reserve(tier, Purpose::exchange, {static_cast<Bytes>(plan_.slots.size()), partial_bytes(model_)});
     }
   }
@@ -118,7 +114,34 @@ void Policy::plan_reservations() {
       working_memory(model_, plan_, longest_prompt, static_cast<std::int64_t>(slots_.size()));
   reserve(plan_.device_tier, Purpose::activations, {working.activations});
   reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
-  if (plan_.host_tokens > 0) reserve(plan_.host_k_tier, Purpose::workspace, {working.host_workspace});
+  if (plan_.host_tokens == 0) return;
+  reserve(plan_.exchange_tier, Purpose::workspace, {working.host_workspace});
+  reserve_host_kv(of_all(&SlotPlan::host_tokens));
+  std::stable_sort(plan_.reservations.begin(), plan_.reservations.end(),
+                   [](const Reservation& a, const Reservation& b) { return a.purpose < b.purpose; });
+}
+
+// After all else: what is left of a memory says of how many layers it takes K and V.
+void Policy::reserve_host_kv(Tokens host_tokens) {
+  const Bytes per_layer = saturated_product({model_.kv_row_bytes(bytes_of(plan_.kv_dtype)), host_tokens});
+  HostLayers& k = plan_.k_on_host;
+  HostLayers& v = plan_.v_on_host;
+  const Bytes left = machine_.tier(k.tier).capacity - plan_.needed(k.tier);
+  const auto arrays = static_cast<int>(std::clamp<Bytes>(left / per_layer, 0, 2 * model_.layers));
+  if (k.tier != v.tier) {
+    k.before_overflow = std::min(arrays, model_.layers);
+    v.before_overflow = model_.layers;
+  } else {
+    k.before_overflow = plan_.whole_layers_on_host ? arrays / 2 : (arrays + 1) / 2;
+    v.before_overflow = arrays / 2;
+  }
+  const auto reserve = [&](const HostLayers& host, Purpose purpose) {
+    for (const auto& [tier, layers] : host.shares(model_.layers)) {
+      if (layers > 0) plan_.reservations.push_back({tier, purpose, saturated_product({layers, per_layer})});
+    }
+  };
+  reserve(k, Purpose::host_k);
+  reserve(v, Purpose::host_v);
 }
 
 // First come, first served: one that waits for a large slot is not overtaken.

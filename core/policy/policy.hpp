@@ -30,6 +30,7 @@ class Policy {
  private:
   void plan_slots();
   void plan_reservations();
+  void reserve_host_kv(Tokens host_tokens);
   const RequestView* next_admitted(const Observation& observation, SlotId& slot) const;
 
   const Machine& machine_;

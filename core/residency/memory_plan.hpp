@@ -7,6 +7,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
+#include "core/residency/host_layers.hpp"
 
 namespace hybridgen {
 
@@ -63,8 +64,10 @@ struct LookaheadPlan {
 struct MemoryPlan : SlotPlan {
   KvDtype kv_dtype = KvDtype::f16;
   TierId device_tier;  // weights, device segment, staging
-  TierId host_k_tier;  // invalid ids where no token ever lies on the host
-  TierId host_v_tier;
+  HostLayers k_on_host;
+  HostLayers v_on_host;
+  bool whole_layers_on_host = true;  // a layer's K and V overflow together
+  TierId exchange_tier;  // the host's side of what it exchanges with the device, and its workspace
   int staging_buffers = 0;
   int exchange_group = 1;          // query heads that share a packed V row: 1, or all of a KV head
   bool exchange_partials = false;  // partial outputs go up, in every slot
@@ -77,6 +80,10 @@ struct MemoryPlan : SlotPlan {
 
   // Layers whose exchange is alive at once: layer i uses the buffers i mod this.
   int exchange_buffers() const { return lookahead.predicts ? 2 : 1; }
+
+  // Where the host segment's K and V of a layer lie.
+  TierId host_k(int layer) const { return k_on_host.of(layer); }
+  TierId host_v(int layer) const { return v_on_host.of(layer); }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;
