@@ -11,10 +11,10 @@
 
 namespace hybridgen {
 
-// Bytes per element of K and V. The values are stored in files; do not renumber.
-enum class KvDtype { f16 = 2, f32 = 4 };
+// The type of the elements of K and V. Files say its name; the order is of no account.
+enum class KvDtype { f16, f32, bf16 };
 inline Bytes bytes_of(KvDtype dtype) {
-  return static_cast<Bytes>(dtype);
+  return dtype == KvDtype::f32 ? 4 : 2;
 }
 const char* name_of(KvDtype dtype);
 

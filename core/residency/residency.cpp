@@ -7,6 +7,7 @@
 namespace hybridgen {
 
 const char* name_of(KvDtype dtype) {
+  if (dtype == KvDtype::bf16) return "bf16";
   return dtype == KvDtype::f16 ? "fp16" : "fp32";
 }
 

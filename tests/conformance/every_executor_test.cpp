@@ -110,6 +110,10 @@ std::vector<Case> cases() {
   corrected.params["lookahead_correct"] = 1;
   corrected.params["sink_tokens"] = 4;
   choices.emplace_back("hybridgen_use_corrected_sinks", corrected);
+  for (const char* preset : {"full-gpu", "flexgen", "hybridgen"}) {
+    choices.emplace_back(std::string(preset) + "_bf16", choice_of(preset, {}));
+    choices.back().second.kv_dtype = KvDtype::bf16;
+  }
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

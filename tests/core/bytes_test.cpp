@@ -244,7 +244,7 @@ TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
   EXPECT_EQ(decode.ops[2].traffic.flops.resolve({}), 4 * Q * 11);
 }
 
-INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32),
+INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32, KvDtype::bf16),
                          [](const auto& test_info) { return std::string(name_of(test_info.param)); });
 
 }  // namespace

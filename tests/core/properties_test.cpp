@@ -58,7 +58,7 @@ Case any_case() {
       {"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio},       {"max_rows_ratio", ratio},
       {"budget_tokens", pick(6, 70)},    {"sink_tokens", pick(0, 5)}, {"observation_tokens", pick(1, 5)},
       {"generated", pick(0, 2)},         {"page_tokens", pick(1, 6)}, {"select_by", pick(0, 1)}};
-  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
+  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;
 }
