@@ -45,6 +45,12 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "policy, or "
         "use --executor host on a platform written by `hybridgen calibrate`");
   }
+  if (plan.partial.columns > 0) {
+    throw NotAvailable(
+        "executor cuda: it has no kernel yet that chooses rows by a few columns of K (attention: "
+        "partial-keys); simulate the policy, or use --executor host on a platform written by `hybridgen "
+        "calibrate`");
+  }
   if (plan.lookahead.predicts || plan.sink_tokens > 0) {
     throw NotAvailable(
         "executor cuda: it has no kernels yet that work one layer ahead (lookahead) or keep the first tokens "

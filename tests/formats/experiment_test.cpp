@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv)");
+      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv, infinigen)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
