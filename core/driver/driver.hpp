@@ -45,7 +45,7 @@ class Driver {
   const Machine& machine_;
   Policy& policy_;
   Executor& executor_;
-  Bytes pool_token_bytes_;  // K (or V) of one token over the layers whose host rows are a pool
+  int layers_;
   Residency residency_;
   Estimator estimator_;
   StepTimes times_;  // of the step before

@@ -28,6 +28,8 @@ namespace hybridgen {
   PART(placement_unified)         \
   PART(placement_semantic)        \
   PART(placement_interleave)      \
+  PART(placement_tier_order)      \
+  PART(placement_k_in_cxl)        \
   PART(admission_continuous)      \
   PART(admission_static)          \
   PART(lookahead_off)             \

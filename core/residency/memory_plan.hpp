@@ -8,14 +8,15 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
+#include "core/residency/host_layers.hpp"
 #include "core/residency/pool_eviction.hpp"
 
 namespace hybridgen {
 
-// Bytes per element of K and V. The values are stored in files; do not renumber.
-enum class KvDtype { f16 = 2, f32 = 4 };
+// The type of the elements of K and V. Files say its name; the order is of no account.
+enum class KvDtype { f16, f32, bf16 };
 inline Bytes bytes_of(KvDtype dtype) {
-  return static_cast<Bytes>(dtype);
+  return dtype == KvDtype::f32 ? 4 : 2;
 }
 const char* name_of(KvDtype dtype);
 
@@ -74,8 +75,10 @@ struct LookaheadPlan {
 struct MemoryPlan : SlotPlan {
   KvDtype kv_dtype = KvDtype::f16;
   TierId device_tier;  // weights, device segment, staging
-  TierId host_k_tier;  // invalid ids where no token ever lies on the host
-  TierId host_v_tier;
+  HostLayers k_on_host;
+  HostLayers v_on_host;
+  bool whole_layers_on_host = true;  // a layer's K and V overflow together
+  TierId exchange_tier;  // the host's side of what it exchanges with the device, and its workspace
   int staging_buffers = 0;
   int exchange_group = 1;          // query heads that share a packed V row: 1, or all of a KV head
   bool exchange_partials = false;  // partial outputs go up, in every slot
@@ -93,6 +96,10 @@ struct MemoryPlan : SlotPlan {
   int pooled_layers(int layers) const {
     return partial.columns == 0 ? 0 : std::max(0, layers - whole_layers);
   }
+
+  // Where the host segment's K and V of a layer lie.
+  TierId host_k(int layer) const { return k_on_host.of(layer); }
+  TierId host_v(int layer) const { return v_on_host.of(layer); }
 
   Bytes needed(TierId tier) const {
     Bytes sum = 0;

@@ -37,8 +37,9 @@ ModelShape rig_shape(ModelShape shape, Tokens most_tokens) {
 MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   MemoryPlan plan;
   plan.device_tier = *machine.tier_of(TierKind::hbm);
-  plan.host_k_tier = *machine.tier_of(TierKind::dram);
-  plan.host_v_tier = plan.host_k_tier;
+  plan.exchange_tier = *machine.tier_of(TierKind::dram);
+  plan.k_on_host.tier = plan.exchange_tier;
+  plan.v_on_host.tier = plan.exchange_tier;
   plan.segment_tokens = most_tokens;
   plan.host_tokens = most_tokens;
   plan.staging_tokens = most_tokens;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/rope.hpp"
 
 namespace hybridgen {
@@ -32,7 +33,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       page_ops_(shape_, plan_, device_threads),
       partial_ops_(model.weights, plan_, device_threads),
       feed_(std::move(feed)),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
       frequencies_(frequencies_of(model.shape)),

@@ -9,6 +9,7 @@
 
 #include "core/base/check.hpp"
 #include "core/policy/model_ops.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/convert.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -25,7 +26,7 @@ PartialOps::PartialOps(const ModelWeights& weights, const MemoryPlan& plan, int 
     : weights_(weights),
       shape_(weights.shape),
       plan_(plan),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(shape_.head_dim * bytes_of(plan.kv_dtype)),
       width_(partial_width(plan.partial.columns)),
       key_row_(width_ * bytes_of(plan.kv_dtype)),
@@ -232,7 +233,7 @@ void PartialOps::send_choice(const OpContext& context, const PartialRequest& req
     std::copy_n(exchange.device_rows + at, exchange.counts[head], exchange.rows + at);
     bytes += exchange.counts[head] * kIndexBytes;
   }
-  context.bytes.copy(plan_.device_tier, plan_.host_k_tier, bytes);
+  context.bytes.copy(plan_.device_tier, plan_.exchange_tier, bytes);
 }
 
 // The new token's K and V to the slot that each KV head has for it.
@@ -248,9 +249,9 @@ void PartialOps::pool_row(const OpContext& context, const PartialRequest& reques
       context.bytes.copy(plan_.device_tier, tier, head_row_ + beside);
     };
     move(buffers.device_k(KvPlace::staging, op.layer, op.work.buffer), buffers.host_k(op.layer),
-         plan_.host_k_tier, kIndexBytes);
+         plan_.host_k(op.layer), kIndexBytes);
     move(buffers.device_v(KvPlace::staging, op.layer, op.work.buffer), buffers.host_v(op.layer),
-         plan_.host_v_tier, 0);
+         plan_.host_v(op.layer), 0);
   }
 }
 

@@ -46,11 +46,12 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens, size_.sink_tokens);
   stores(staging_k_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
   stores(staging_v_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
-  const int pooled = plan.pooled_layers(model.layers);  // the last ones
-  stores(host_k_, model.layers - pooled, plan.host_k_tier, size_.host_tokens);
-  stores(host_v_, model.layers - pooled, plan.host_v_tier, size_.host_tokens);
-  stores(host_k_, pooled, plan.host_k_tier, size_.pool_slots);
-  stores(host_v_, pooled, plan.host_v_tier, size_.pool_slots);
+  const int whole = model.layers - plan.pooled_layers(model.layers);
+  for (int layer = 0; layer < model.layers; ++layer) {
+    const Tokens rows = layer < whole ? size_.host_tokens : size_.pool_slots;
+    stores(host_k_, 1, plan.host_k(layer), rows);
+    stores(host_v_, 1, plan.host_v(layer), rows);
+  }
 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
   if (plan.kept_rows) {
@@ -69,7 +70,7 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   shift.resize(heads);
   if (size_.exchange_rows_per_head == 0 && !plan.exchange_partials) return;
   TierMemory& device = memory.at(plan.device_tier.index());
-  TierMemory& host = memory.at(plan.host_k_tier.index());
+  TierMemory& host = memory.at(plan.exchange_tier.index());
   for (Exchange& exchange : exchange_) exchange.query = host.array<float>(model.q_width());
   if (size_.exchange_rows_per_head > 0) take_rows_exchange(model, plan, host, device);
   if (plan.exchange_partials) {

@@ -110,6 +110,10 @@ std::vector<Case> cases() {
   corrected.params["lookahead_correct"] = 1;
   corrected.params["sink_tokens"] = 4;
   choices.emplace_back("hybridgen_use_corrected_sinks", corrected);
+  for (const char* preset : {"full-gpu", "flexgen", "hybridgen"}) {
+    choices.emplace_back(std::string(preset) + "_bf16", choice_of(preset, {}));
+    choices.back().second.kv_dtype = KvDtype::bf16;
+  }
   PolicyChoice pooled = choice_of("infinigen", {{"placement", "semantic"}});
   pooled.params["pool_tokens"] = 40;  // fewer than the prompt
   choices.emplace_back("infinigen_pool_semantic", pooled);

@@ -113,6 +113,29 @@ TEST_F(HostPolicies, HostAttention_anyShareOfTheDevice_logitsEqualFullGpu) {
   }
 }
 
+// bf16 keeps 8 bits of the mantissa where fp16 keeps 11: an error that is seen, and stays of that size.
+TEST_F(HostPolicies, Bf16Kv_everyWayToAttend_closeToFp32AndAsManyBytesAsFp16) {
+  const auto dtypes = [&](PolicyChoice choice) {
+    choice.kv_dtype = KvDtype::f32;
+    const HostRun exact = run(choice);
+    choice.kv_dtype = KvDtype::f16;
+    const HostRun half = run(choice);
+    choice.kv_dtype = KvDtype::bf16;
+    const HostRun brain = run(choice);
+    EXPECT_LT(largest_difference(exact, brain), 0.02F) << choice.preset;
+    EXPECT_GT(largest_difference(exact, brain), 2 * largest_difference(exact, half)) << choice.preset;
+    EXPECT_EQ(half.timeline.tier_peak_bytes, brain.timeline.tier_peak_bytes) << choice.preset;
+    ASSERT_EQ(half.timeline.steps.size(), brain.timeline.steps.size());
+    for (std::size_t s = 0; s < half.timeline.steps.size(); ++s) {
+      EXPECT_EQ(half.timeline.steps[s].channel_bytes, brain.timeline.steps[s].channel_bytes) << choice.preset;
+    }
+  };
+  dtypes({"full-gpu", {}, {}, KvDtype::bf16});
+  dtypes({"flexgen", {}, {}, KvDtype::bf16});
+  dtypes({"flexgen-cpu-attention", {}, {}, KvDtype::bf16});
+  dtypes(hybridgen(20, kPpmOne, KvDtype::bf16));
+}
+
 // Longer than two grains of the host's scan, so that threads get shares of their own.
 TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32}, 450, 6);

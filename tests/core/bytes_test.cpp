@@ -205,6 +205,14 @@ TEST_P(BytesOfAStep, semantic_placement_reads_v_rows_from_cxl_and_scans_k_in_dra
   EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + r + n * r + heads * k * h + heads * k * (4 + h)));
 }
 
+TEST_P(BytesOfAStep, k_in_cxl_scans_k_there_and_exchanges_in_dram) {
+  const Bytes d = 4, n = 7, k = 3;
+  const auto bytes =
+      channels(build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}, "k-in-cxl"));
+  EXPECT_EQ(at(bytes, tiny_.cxl_channel), L * (r + n * r)) << "evicted K, scanned K";
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + r + 2 * heads * k * h + heads * k * (4 + h)));
+}
+
 TEST_P(BytesOfAStep, threshold_moves_what_the_outcome_says) {
   const Bytes d = 4, n = 7;
   const Step step = build("hybridgen+threshold", {RequestId(0), 10, 1, d, n, 1, 3, SlotId(0), n});
@@ -251,7 +259,7 @@ TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
   EXPECT_EQ(decode.ops[2].traffic.flops.resolve({}), 4 * Q * 11);
 }
 
-INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32),
+INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32, KvDtype::bf16),
                          [](const auto& test_info) { return std::string(name_of(test_info.param)); });
 
 }  // namespace

@@ -131,8 +131,7 @@ class PartialKeysAttention final : public AttentionPart {
 
   void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
     const Tokens context = largest.most_context();
-    plan.host_k_tier = needs_.placement->host_k();
-    plan.host_v_tier = needs_.placement->host_v();
+    needs_.placement->fill_in(plan);
     plan.host_tokens = context;
     plan.staging_tokens = context;
     plan.staging_buffers = kBuffers;
