@@ -103,8 +103,7 @@ class RequestBuffers {
   std::vector<float> partials;  // of the host's attention, one part per thread
 
   // Device side, the same.
-  float* device_scores =
-      nullptr;  // [query_heads][segment_tokens], or of the pool's slots where these are more
+  float* device_scores = nullptr;  // [query_heads][segment_tokens, or pool_slots where these are more]
   float* device_predicted_scores =
       nullptr;                      // the same of the predicted query; null where nothing is corrected
   std::vector<float> slope, shift;  // [query_heads], from predicted to true logits
