@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/base/error.hpp"
+#include "sim/world/fixed_point.hpp"
 #include "sim/world/locality_law.hpp"
 
 namespace hybridgen {
@@ -14,6 +15,16 @@ namespace {
 constexpr double kSamePoint = 1.1;     // shares of two runs that are one point lie within this factor
 constexpr double kSteadyShare = 1.5;   // and those of one run within this: rows are whole, so a few rows vary more
 constexpr double kMostPersistence = 0.9;
+constexpr int kTurns = 12;                               // each nearer by far than one percent
+constexpr Ppm kMostFreeShare = 8 * kPpmOne;
+constexpr std::int64_t kLeastSharpness = 300;            // thousandths
+constexpr std::int64_t kMostSharpness = 12'000;          // min(c, m) to within 6 %
+constexpr std::int64_t kSharpnessUnknown = 1'000;        // where all runs had one cap; an assumption
+constexpr double kLeastPassing = 0.3;
+constexpr double kUncapped = 0.9;  // a cap of so many rows holds nobody back
+// How far the growths of layers lie apart: what a layer's own few requests are weighed against. An assumption.
+constexpr double kSpreadOfGrowth = 0.2;
+constexpr double kLeastResidual = 1e-4;  // variance of a logarithm: 1 % of a count, less is chance
 
 double mean_of(const std::vector<double>& values) {
   return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -90,6 +101,33 @@ std::vector<Sample> samples_of(std::vector<const RecordedRun*> runs) {
   return merged;
 }
 
+// Logarithm of rows by logarithm of rows chosen among, request by request.
+struct GrowthLine {
+  std::vector<std::pair<double, double>> points;
+  double covariance = 0, variance = 0;  // sums over the points, means taken out
+  double residual = 1;                  // variance about the line
+
+  void fit() {
+    const auto count = static_cast<double>(points.size());
+    double x = 0, y = 0;
+    for (const auto& point : points) {
+      x += point.first / count;
+      y += point.second / count;
+    }
+    double squares = 0;
+    for (const auto& point : points) {
+      covariance += (point.first - x) * (point.second - y);
+      variance += (point.first - x) * (point.first - x);
+      squares += (point.second - y) * (point.second - y);
+    }
+    if (count < 3 || variance <= 0) {
+      covariance = variance = 0;
+      return;
+    }
+    residual = std::max(kLeastResidual, (squares - covariance * covariance / variance) / (count - 2));
+  }
+};
+
 // Autocorrelation at lag 1 over many series: sums of products and of squares.
 struct Autocorrelation {
   double products = 0, squares = 0, lengths = 0, series = 0;
@@ -120,7 +158,7 @@ class Fitter {
   }
 
   Locality fit() {
-    length_law();
+    mean_rows();
     overlap();
     for (const auto& [alpha, runs] : threshold_runs()) threshold(alpha, runs);
     if (out_.overlap.empty() && out_.thresholds.empty()) {
@@ -151,47 +189,103 @@ class Fitter {
       if (first.rule == SelectRule::top_k && first.group > 1) runs.push_back(&run);
     }
     for (const Sample& sample : samples_of(runs)) {
-      LocalityPoint point = point_of(sample);
+      LocalityOverlap point;
+      point.share = std::max<Ppm>(1, std::llround(sample.share * kPpmOne));
       for (int layer = 0; layer < model_.layers; ++layer) {
-        point.level.push_back(correlation(sample, layer));
-        scatter(sample, layer, point, [&](const RecordedSelection& each) {
+        const Ppm level = correlation(sample, layer);
+        point.correlation_ppm.push_back(level);
+        const Scatter found = scatter(sample, layer, [&](const RecordedSelection& each) {
           const std::int64_t chosen = share_of(each.selection.rows_per_head, each.selection.tokens);
-          return static_cast<double>(union_share(chosen, point.level.back(), each.selection.group)) / kWholeShare;
+          return static_cast<double>(union_share(chosen, level, each.selection.group)) / kWholeShare;
         });
+        point.step_permille.push_back(log_deviation(found.of_steps));
+        point.request_permille.push_back(log_deviation(found.of_requests));
       }
       out_.overlap.push_back(std::move(point));
     }
   }
 
   void threshold(std::int64_t alpha, const std::vector<const RecordedRun*>& runs) {
-    LocalityThreshold curve{alpha, {}};
-    for (const Sample& sample : samples_of(runs)) {
-      LocalityPoint point = point_of(sample);
-      for (int layer = 0; layer < model_.layers; ++layer) {
-        // A request is one sample of the text, however long it ran.
-        std::map<RequestId, std::vector<double>> rows;
-        for_layer(sample, layer, [&](const RecordedSelection& each) {
-          rows[each.request].push_back(rows_per_head_and_token(each) / scale(each));
-        });
-        std::vector<double> means;
-        for (const auto& [request, of_request] : rows) means.push_back(mean_of(of_request));
-        Ppm level = std::llround(kPpmOne * std::min(1.0, mean_of(means)));
-        // Runs whose texts went apart: more rows allowed are never fewer rows taken.
-        if (!curve.points.empty()) level = std::max(level, curve.points.back().level[static_cast<std::size_t>(layer)]);
-        point.level.push_back(level);
-        scatter(sample, layer, point, [&](const RecordedSelection& each) {
-          return std::min(share_of_rows(each), static_cast<double>(level) / kPpmOne * scale(each));
-        });
-      }
-      curve.points.push_back(std::move(point));
+    const std::vector<Sample> samples = samples_of(runs);
+    LocalityThreshold fitted;
+    fitted.alpha_milli = alpha;
+    fitted.growth_permille = growths(samples);
+    for (int layer = 0; layer < model_.layers; ++layer) {
+      ThresholdLaw law{out_.mean_rows, fitted.growth_permille[static_cast<std::size_t>(layer)]};
+      fit_law(samples, layer, law);
+      fitted.share_ppm.push_back(law.share_ppm);
+      fitted.sharpness_permille.push_back(law.sharpness_permille);
+      double passing = 0, count = 0;
+      const Scatter found = scatter(samples.back(), layer, [&](const RecordedSelection& each) {
+        const CappedRows rows = law.rows(each.selection);
+        passing += static_cast<double>(rows.passing_permille) / 1000;
+        ++count;
+        return static_cast<double>(rows.share) / kWholeShare;
+      });
+      // Where next to nothing gets through the cap, what did is no measure of what did not.
+      const double part = count > 0 ? std::max(kLeastPassing, passing / count) : 1;
+      fitted.step_permille.push_back(log_deviation(found.of_steps / (part * part)));
+      fitted.request_permille.push_back(log_deviation(found.of_requests / (part * part)));
     }
-    out_.thresholds.push_back(std::move(curve));
+    out_.thresholds.push_back(std::move(fitted));
   }
 
-  static LocalityPoint point_of(const Sample& sample) {
-    LocalityPoint point;
-    point.share = std::max<Ppm>(1, std::llround(sample.share * kPpmOne));
-    return point;
+  // The law of one layer and alpha, as LocalityLaw has it.
+  struct ThresholdLaw {
+    Tokens mean_rows;
+    std::int64_t growth_permille;
+    Ppm share_ppm = 1;
+    std::int64_t sharpness_permille = kSharpnessUnknown;
+
+    CappedRows rows(const Selection& selection) const {
+      const std::int64_t longer = log2_q24(selection.tokens) - log2_q24(mean_rows);
+      const std::int64_t free = log2_q24(std::max<std::int64_t>(1, share_ppm * kWholeShare / kPpmOne)) +
+                                longer * (growth_permille - 1000) / 1000;
+      CappedRows rows = under_cap(share_of(selection.rows_per_head, selection.tokens), free, sharpness_permille);
+      rows.share = std::max(rows.share, share_of(1, selection.tokens));
+      return rows;
+    }
+  };
+
+  // The share that gives the mean of the runs with the largest cap, and the sharpness that gives that of the others,
+  // in turn: each mean grows with its own.
+  static void fit_law(const std::vector<Sample>& samples, int layer, ThresholdLaw& law) {
+    const std::vector<Sample> largest{samples.back()};
+    const std::vector<Sample> others(samples.begin(), samples.end() - 1);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      law.share_ppm = least_that_reaches(largest, layer, law, law.share_ppm, 1, kMostFreeShare);
+      if (others.empty()) break;
+      law.sharpness_permille =
+          least_that_reaches(others, layer, law, law.sharpness_permille, kLeastSharpness, kMostSharpness);
+    }
+  }
+
+  // Of a figure of the law: the smallest with which it gives what was recorded. A request is one sample of the
+  // text, however long it ran.
+  static std::int64_t least_that_reaches(const std::vector<Sample>& samples, int layer, const ThresholdLaw& law,
+                                         std::int64_t& figure, std::int64_t low, std::int64_t high) {
+    std::map<RequestId, double> steps;
+    const auto each_one = [&](const auto& visit) {
+      for (const Sample& sample : samples) for_layer(sample, layer, visit);
+    };
+    each_one([&](const RecordedSelection& each) { ++steps[each.request]; });
+    double recorded = 0;
+    each_one([&](const RecordedSelection& each) {
+      recorded += rows_per_head_and_token(each) / steps[each.request];
+    });
+    while (low < high) {
+      figure = low + (high - low) / 2;
+      double lawful = 0;
+      each_one([&](const RecordedSelection& each) {
+        lawful += static_cast<double>(law.rows(each.selection).share) / kWholeShare / steps[each.request];
+      });
+      if (lawful < recorded) {
+        low = figure + 1;
+      } else {
+        high = figure;
+      }
+    }
+    return figure = low;
   }
 
   template <class Visit>
@@ -226,10 +320,14 @@ class Fitter {
     return low;
   }
 
+  struct Scatter {
+    double of_steps = 0, of_requests = 0;  // relative variances
+  };
+
   // How counts deviate from what the law expects, as factors: within a request from step to step, and a request's
   // mean from that of all.
   template <class Expected>
-  void scatter(const Sample& sample, int layer, LocalityPoint& point, const Expected& expected) {
+  Scatter scatter(const Sample& sample, int layer, const Expected& expected) {
     std::map<RequestId, std::vector<double>> factors;
     for_layer(sample, layer, [&](const RecordedSelection& each) {
       factors[each.request].push_back(rows_per_head_and_token(each) / expected(each));
@@ -248,61 +346,61 @@ class Fitter {
     }
     const double middle = mean_of(means);
     const double between = middle > 0 ? variance_of(means) / (middle * middle) : 0;
-    point.step_permille.push_back(log_deviation(mean_of(variances)));
-    point.request_permille.push_back(log_deviation(between - noise_of_means));
+    return {mean_of(variances), between - noise_of_means};
   }
 
-  // (n / n0)^(growth - 1), see LocalityLaw.
-  double scale(const RecordedSelection& each) const {
-    const double longer = static_cast<double>(each.selection.tokens) / static_cast<double>(out_.mean_rows);
-    return std::pow(longer, static_cast<double>(out_.growth_permille - 1000) / 1000);
-  }
-
-  // Rows over a threshold by rows chosen among: one exponent for all layers and alphas, by least squares of logarithms
-  // over requests, each weighted by its rows, so that layers that send little weigh little. Of runs that the cap holds
-  // back least.
-  void length_law() {
-    struct Point {
-      double log_rows, log_tokens, weight;
-    };
-    std::vector<std::vector<Point>> groups;  // by alpha and layer, whose levels are their own
-    double weights = 0, log_tokens = 0;
+  void mean_rows() {
+    double logs = 0, count = 0;
     for (const auto& [alpha, runs] : threshold_runs()) {
-      const std::vector<Sample> samples = samples_of(runs);
-      for (int layer = 0; layer < model_.layers; ++layer) {
-        std::map<RequestId, std::pair<std::vector<double>, std::vector<double>>> of_requests;
-        for_layer(samples.back(), layer, [&](const RecordedSelection& each) {
-          auto& [rows, tokens] = of_requests[each.request];
-          rows.push_back(static_cast<double>(each.count) / static_cast<double>(each.selection.heads));
-          tokens.push_back(static_cast<double>(each.selection.tokens));
-        });
-        std::vector<Point>& group = groups.emplace_back();
-        for (const auto& [request, both] : of_requests) {
-          const double rows = mean_of(both.first);
-          group.push_back({std::log(rows), std::log(mean_of(both.second)), rows});
-          weights += rows;
-          log_tokens += rows * group.back().log_tokens;
+      for (const RecordedRun* run : runs) {
+        for (const RecordedSelection& each : run->selections) {
+          logs += std::log(static_cast<double>(each.selection.tokens));
+          ++count;
         }
       }
     }
-    if (weights <= 0) return;
-    out_.mean_rows = std::max<Tokens>(1, std::llround(std::exp(log_tokens / weights)));
-    double covariance = 0, variance = 0;
-    for (const std::vector<Point>& group : groups) {
-      double weight = 0, x = 0, y = 0;
-      for (const Point& point : group) {
-        weight += point.weight;
-        x += point.weight * point.log_tokens;
-        y += point.weight * point.log_rows;
-      }
-      for (const Point& point : group) {
-        covariance += point.weight * (point.log_tokens - x / weight) * (point.log_rows - y / weight);
-        variance += point.weight * (point.log_tokens - x / weight) * (point.log_tokens - x / weight);
-      }
+    if (count > 0) out_.mean_rows = std::max<Tokens>(1, std::llround(std::exp(logs / count)));
+  }
+
+  // By layer: how rows grow with the rows chosen among.
+  std::vector<std::int64_t> growths(const std::vector<Sample>& samples) const {
+    std::vector<GrowthLine> lines(static_cast<std::size_t>(model_.layers));
+    double covariance = 0, variance = 0;  // of all layers, each by the inverse of its residual variance
+    for (int layer = 0; layer < model_.layers; ++layer) {
+      GrowthLine& line = lines[static_cast<std::size_t>(layer)];
+      for (const Sample& sample : samples) add_requests(sample, layer, line);
+      line.fit();
+      covariance += line.covariance / line.residual;
+      variance += line.variance / line.residual;
     }
     // Requests of nearly one length say nothing about another.
-    if (variance > 0.01 * weights) {
-      out_.growth_permille = thousandths(std::clamp(covariance / variance, 0.0, 1.0));
+    const double common = variance > 1 ? std::clamp(covariance / variance, 0.0, 1.0) : 1;
+    std::vector<std::int64_t> growth;
+    for (const GrowthLine& line : lines) {
+      const double precision = 1 / (kSpreadOfGrowth * kSpreadOfGrowth);
+      const double own = (line.covariance / line.residual + common * precision) /
+                         (line.variance / line.residual + precision);
+      growth.push_back(thousandths(std::clamp(own, 0.0, 1.0)));
+    }
+    return growth;
+  }
+
+  // A point per request, but for those that the cap holds back: they would tell how the cap grows.
+  static void add_requests(const Sample& sample, int layer, GrowthLine& line) {
+    struct Sums {
+      double rows = 0, tokens = 0, cap = 0, count = 0;
+    };
+    std::map<RequestId, Sums> of_requests;
+    for_layer(sample, layer, [&](const RecordedSelection& each) {
+      Sums& sums = of_requests[each.request];
+      sums.rows += static_cast<double>(each.count) / static_cast<double>(each.selection.heads);
+      sums.tokens += static_cast<double>(each.selection.tokens);
+      sums.cap += static_cast<double>(each.selection.rows_per_head);
+      ++sums.count;
+    });
+    for (const auto& [request, sums] : of_requests) {
+      const bool free = sample.share > kUncapped || sums.rows < sums.cap / 2;
+      if (free) line.points.emplace_back(std::log(sums.tokens / sums.count), std::log(sums.rows / sums.count));
     }
   }
 

@@ -10,8 +10,8 @@
 namespace hybridgen {
 namespace {
 
-constexpr int kMostGroup = 255;                   // the union's products stay within 64 bits
-constexpr std::int64_t kMostScale = 256 * kQ24One;  // and so do a few rows of a short context
+constexpr int kMostGroup = 255;  // the union's products stay within 64 bits
+constexpr std::int64_t kFarFromCap = 16 * kQ24One;  // 2^16 of the cut-off's term: cap or free share alone
 
 std::int64_t share_of_ppm(Ppm ppm) {
   return ppm * kWholeShare / kPpmOne;
@@ -22,26 +22,27 @@ std::int64_t between(std::int64_t a, std::int64_t b, std::int64_t part, std::int
   return whole == 0 ? b : a + (b - a) * part / whole;
 }
 
-// Two neighbouring points, and how far from the first to the second: at the ends both are the same.
+// Two neighbours of a list, and how far from the first to the second: at the ends both are the same.
+template <class Point>
 struct Between {
-  const LocalityPoint& low;
-  const LocalityPoint& high;
+  const Point& low;
+  const Point& high;
   std::int64_t part;
   std::int64_t whole;
 
-  std::int64_t of(std::vector<std::int64_t> LocalityPoint::*values, std::size_t layer) const {
+  std::int64_t of(std::vector<std::int64_t> Point::*values, std::size_t layer) const {
     return between((low.*values)[layer], (high.*values)[layer], part, whole);
   }
 };
 
 // Of a point, the coordinate along which is interpolated.
-template <class Coordinate>
-Between around(const std::vector<LocalityPoint>& points, std::int64_t at, const Coordinate& coordinate) {
-  const auto above = std::find_if(points.begin(), points.end(),
-                                  [&](const LocalityPoint& point) { return coordinate(point) >= at; });
+template <class Point, class Coordinate>
+Between<Point> around(const std::vector<Point>& points, std::int64_t at, const Coordinate& coordinate) {
+  const auto above =
+      std::find_if(points.begin(), points.end(), [&](const Point& point) { return coordinate(point) >= at; });
   if (above == points.begin()) return {points.front(), points.front(), 0, 0};
   if (above == points.end()) return {points.back(), points.back(), 0, 0};
-  const LocalityPoint& below = *(above - 1);
+  const Point& below = *(above - 1);
   return {below, *above, at - coordinate(below), coordinate(*above) - coordinate(below)};
 }
 
@@ -49,30 +50,6 @@ std::string alpha_text(std::int64_t milli) {
   std::string text = std::to_string(milli / 1000);
   if (milli % 1000 != 0) text += "." + std::to_string(1000 + milli % 1000).substr(1);
   return text;
-}
-
-// c a / (c + a), where that is `level` at c = fitted.
-std::int64_t under_cap(std::int64_t c, std::int64_t fitted, std::int64_t level) {
-  if (level >= fitted) return c;
-  const std::int64_t a = std::min(fitted * level / (fitted - level), kWholeShare << 6);
-  return c + a == 0 ? 0 : c * a / (c + a);
-}
-
-// Rows that one query head takes by one curve, when it may take `most` of them and all shares are `scale`
-// (Q24) of the fitted ones.
-ExpectedRows taken_by(const LocalityThreshold& curve, std::int64_t most, std::int64_t scale, std::size_t layer) {
-  const std::int64_t fitted_most = std::min(kWholeShare, most * kQ24One / std::max<std::int64_t>(scale, 1));
-  const auto coordinate = [](const LocalityPoint& point) { return share_of_ppm(point.share); };
-  const Between at = around(curve.points, fitted_most, coordinate);
-  std::int64_t level = share_of_ppm(at.low.level[layer]);
-  const std::int64_t first = coordinate(curve.points.front());
-  if (fitted_most < first) {
-    level = under_cap(fitted_most, first, level);
-  } else if (at.whole != 0) {
-    level = between(level, share_of_ppm(at.high.level[layer]), at.part, at.whole);
-  }
-  return {std::min(most, level * scale / kQ24One), at.of(&LocalityPoint::step_permille, layer),
-          at.of(&LocalityPoint::request_permille, layer)};
 }
 
 }  // namespace
@@ -118,46 +95,59 @@ ExpectedRows LocalityLaw::expected(const Selection& selection) const {
   return rows;
 }
 
+CappedRows under_cap(std::int64_t cap, std::int64_t log_free_share, std::int64_t sharpness_permille) {
+  if (cap <= 0) return {};
+  const std::int64_t log_cap = log2_q24(cap);
+  const std::int64_t log_term = (log_cap - log_free_share) * sharpness_permille / 1000;
+  if (log_term < -kFarFromCap) return {cap, 0};
+  if (log_term > kFarFromCap) return {exp2_q24(log_free_share) >> kQ24Bits, 1000};
+  const std::int64_t term = exp2_q24(log_term);  // (c / m)^s
+  const std::int64_t log_sum = log2_q24(kQ24One + term) - kQ24Bits * kQ24One;
+  const std::int64_t share = exp2_q24(log_cap - log_sum * 1000 / sharpness_permille) >> kQ24Bits;
+  return {std::min(share, cap), term * 1000 / (kQ24One + term)};
+}
+
 ExpectedRows LocalityLaw::united(std::int64_t share, int group, std::size_t layer) const {
   if (fit_.overlap.empty()) {
     throw BadInput("locality outcomes: no overlap of query heads was fitted; add runs with select: top-k and "
                    "select_by: kv-group to `hybridgen fit-locality`");
   }
-  const auto coordinate = [](const LocalityPoint& point) {
+  const auto coordinate = [](const LocalityOverlap& point) {
     return log2_q24(std::max<std::int64_t>(1, share_of_ppm(point.share)));
   };
-  const Between at = around(fit_.overlap, log2_q24(std::max<std::int64_t>(1, share)), coordinate);
-  return {union_share(share, at.of(&LocalityPoint::level, layer), group),
-          at.of(&LocalityPoint::step_permille, layer), at.of(&LocalityPoint::request_permille, layer)};
+  const auto at = around(fit_.overlap, log2_q24(std::max<std::int64_t>(1, share)), coordinate);
+  return {union_share(share, at.of(&LocalityOverlap::correlation_ppm, layer), group),
+          at.of(&LocalityOverlap::step_permille, layer), at.of(&LocalityOverlap::request_permille, layer)};
+}
+
+// Base 2, Q24, in units of 2^-28 as every share.
+std::int64_t LocalityLaw::log_free_share(const LocalityThreshold& threshold, Tokens tokens,
+                                         std::size_t layer) const {
+  const std::int64_t longer = log2_q24(tokens) - log2_q24(fit_.mean_rows);
+  return log2_q24(std::max<std::int64_t>(1, share_of_ppm(threshold.share_ppm[layer]))) +
+         longer * (threshold.growth_permille[layer] - 1000) / 1000;
 }
 
 ExpectedRows LocalityLaw::taken_by_one(const Selection& selection, std::size_t layer) const {
-  const auto& curves = fit_.thresholds;
+  const auto& fitted = fit_.thresholds;
   const std::int64_t alpha = selection.alpha_milli;
-  if (curves.empty() || alpha < curves.front().alpha_milli || alpha > curves.back().alpha_milli) {
+  if (fitted.empty() || alpha < fitted.front().alpha_milli || alpha > fitted.back().alpha_milli) {
     throw BadInput("locality outcomes: alpha " + alpha_text(alpha) + " was not fitted (" +
-                   (curves.empty() ? "no run with select: threshold was"
-                                   : "runs with " + alpha_text(curves.front().alpha_milli) + " to " +
-                                         alpha_text(curves.back().alpha_milli) + " were") +
+                   (fitted.empty() ? "no run with select: threshold was"
+                                   : "runs with " + alpha_text(fitted.front().alpha_milli) + " to " +
+                                         alpha_text(fitted.back().alpha_milli) + " were") +
                    "); add such a run to `hybridgen fit-locality`");
   }
-  const std::int64_t longer = log2_q24(selection.tokens) - log2_q24(fit_.mean_rows);
-  const std::int64_t scale =
-      std::min(kMostScale, exp2_q24(longer * (fit_.growth_permille - 1000) / 1000));
-  const std::int64_t most = share_of(selection.rows_per_head, selection.tokens);
-  const auto above =
-      std::find_if(curves.begin(), curves.end(), [&](const auto& curve) { return curve.alpha_milli >= alpha; });
-  const ExpectedRows high = taken_by(*above, most, scale, layer);
-  if (above->alpha_milli == alpha) return high;
-  const LocalityThreshold& below = *(above - 1);
-  const ExpectedRows low = taken_by(below, most, scale, layer);
-  const std::int64_t part = alpha - below.alpha_milli;
-  const std::int64_t whole = above->alpha_milli - below.alpha_milli;
-  const std::int64_t log_low = log2_q24(std::max<std::int64_t>(1, low.share));
-  const std::int64_t log_high = log2_q24(std::max<std::int64_t>(1, high.share));
-  return {std::min(most, exp2_q24(between(log_low, log_high, part, whole)) >> kQ24Bits),
-          between(low.step_permille, high.step_permille, part, whole),
-          between(low.request_permille, high.request_permille, part, whole)};
+  const auto at =
+      around(fitted, alpha, [](const LocalityThreshold& threshold) { return threshold.alpha_milli; });
+  const std::int64_t low = log_free_share(at.low, selection.tokens, layer);
+  // Far from the recorded lengths two of them may cross; a larger alpha never takes fewer rows.
+  const std::int64_t high = std::max(low, log_free_share(at.high, selection.tokens, layer));
+  const CappedRows rows = under_cap(share_of(selection.rows_per_head, selection.tokens),
+                                    between(low, high, at.part, at.whole),
+                                    at.of(&LocalityThreshold::sharpness_permille, layer));
+  return {rows.share, at.of(&LocalityThreshold::step_permille, layer) * rows.passing_permille / 1000,
+          at.of(&LocalityThreshold::request_permille, layer) * rows.passing_permille / 1000};
 }
 
 }  // namespace hybridgen

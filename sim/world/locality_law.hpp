@@ -7,11 +7,11 @@
 // and the union has the rest: p where r is 1, 1 - (1 - p)^G where it is 0. Between fitted points r is linear in
 // log p.
 //
-// A query head with a threshold takes the share m(c) of the rows on average if it may take c: linear between fitted
-// points; below the first, c a / (c + a) with the a that meets it, which is what a Lomax law of exponent 2 leaves
-// under a cap (heads differ widely, and a small cap holds all of them back); log-linear between fitted alphas. With n
-// rows to choose among, not the n0 of the fit, shares
-// are those of (n / n0)^(growth - 1) times as many. Of a group, m takes the place of p above.
+// A query head with a threshold takes the share m of the rows where nothing holds it back; with n rows to choose
+// among instead of the n0 of the fit, (n / n0)^(growth - 1) times as much. If it may take the share c it takes
+//   c (1 + (c / m)^s)^(-1 / s)
+// on average: m where c is large, c where it is small, and the sharper s, the longer min(c, m). Between fitted
+// alphas m is log-linear. Of a group, this takes the place of p above.
 #pragma once
 
 #include "core/machine/locality.hpp"
@@ -23,7 +23,7 @@ namespace hybridgen {
 inline constexpr int kShareBits = 28;
 inline constexpr std::int64_t kWholeShare = std::int64_t{1} << kShareBits;
 
-// Rows per packed head and row chosen among, and how counts scatter about it (see LocalityPoint).
+// Rows per packed head and row chosen among, and how counts scatter about it (see LocalityOverlap).
 struct ExpectedRows {
   std::int64_t share = 0;
   std::int64_t step_permille = 0;
@@ -42,6 +42,7 @@ class LocalityLaw {
  private:
   std::size_t fitted_layer(std::int32_t layer) const;
   ExpectedRows taken_by_one(const Selection& selection, std::size_t layer) const;
+  std::int64_t log_free_share(const LocalityThreshold& threshold, Tokens tokens, std::size_t layer) const;
   // share: that each head chooses.
   ExpectedRows united(std::int64_t share, int group, std::size_t layer) const;
 
@@ -50,8 +51,15 @@ class LocalityLaw {
 };
 
 // The share of the rows that at least one of `group` heads chooses, each the share `chosen`; correlation in
-// millionths. For any fit of the level.
+// millionths.
 std::int64_t union_share(std::int64_t chosen, Ppm correlation, int group);
+// What a query head takes of the rows when it may take `cap` of them, and the part of a relative change of its free
+// share that gets through the cap, in thousandths. The free share as its logarithm, base 2, Q24.
+struct CappedRows {
+  std::int64_t share = 0;
+  std::int64_t passing_permille = 0;
+};
+CappedRows under_cap(std::int64_t cap, std::int64_t log_free_share, std::int64_t sharpness_permille);
 // count / tokens, count <= tokens.
 std::int64_t share_of(std::int64_t count, Tokens tokens);
 

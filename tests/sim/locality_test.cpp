@@ -50,7 +50,7 @@ TEST(UnionShare, AtItsEnds_isIndependentOrOneChoice) {
 
 TEST(UnionShare, GrowsWithHeadsAndChoice_fallsWithCorrelation) {
   for (const Ppm correlation : {0L, 50'000L, 300'000L, 900'000L}) {
-    for (std::int64_t chosen = kWholeShare / 100; chosen < kWholeShare; chosen += kWholeShare / 10) {
+    for (std::int64_t chosen = kWholeShare / 100; chosen < kWholeShare / 2; chosen += kWholeShare / 20) {
       for (int group = 2; group <= 16; group *= 2) {
         const std::int64_t share = union_share(chosen, correlation, group);
         EXPECT_GT(share, union_share(chosen, correlation, group / 2));
@@ -70,11 +70,10 @@ Locality known() {
   fit.model = "known";
   fit.layers = kLayers;
   fit.mean_rows = 1000;
-  fit.growth_permille = 800;
   fit.persistence_permille = 400;
   fit.overlap = {{10'000, {600'000, 100'000}, {40, 60}, {0, 0}}, {160'000, {400'000, 300'000}, {20, 30}, {0, 0}}};
-  fit.thresholds = {{2000, {{100'000, {60'000, 2'000}, {100, 500}, {0, 0}}, {1'000'000, {70'000, 2'500}, {100, 600}, {0, 0}}}},
-                    {4000, {{1'000'000, {280'000, 10'000}, {50, 400}, {0, 0}}}}};
+  fit.thresholds = {{2000, {70'000, 2'500}, {800, 900}, {1000, 2000}, {100, 600}, {0, 0}},
+                    {4000, {280'000, 10'000}, {800, 900}, {1000, 2000}, {50, 400}, {0, 0}}};
   return fit;
 }
 
@@ -102,16 +101,26 @@ TEST(LocalityLaw, BeyondThePoints_keepsTheLastCorrelation) {
 }
 
 TEST(LocalityLaw, RowsOverAThreshold_followCapAlphaAndLength) {
-  // The cap between two points, below the first, beyond need.
-  EXPECT_NEAR(expected_share(known(), over(2000, 0, 550, 1000)), 0.065, 1e-5);
-  EXPECT_NEAR(expected_share(known(), over(2000, 0, 50, 1000)), 0.0375, 1e-5);  // a is 0.15
-  EXPECT_NEAR(expected_share(known(), over(2000, 0, 1000, 1000)), 0.07, 1e-5);
-  // Alpha 3 is the geometric mean of 2 and 4.
-  EXPECT_NEAR(expected_share(known(), over(3000, 0, 1000, 1000)), 0.14, 1e-5);
-  // 32 times the rows: 32^-0.2 = 1/2 of the share.
-  EXPECT_NEAR(expected_share(known(), over(4000, 0, 32'000, 32'000)), 0.14, 1e-5);
+  // Sharpness 1: c m / (c + m).
+  EXPECT_NEAR(expected_share(known(), over(2000, 0, 550, 1000)), 0.55 * 0.07 / 0.62, 1e-5);
+  EXPECT_NEAR(expected_share(known(), over(2000, 0, 50, 1000)), 0.05 * 0.07 / 0.12, 1e-5);
+  EXPECT_NEAR(expected_share(known(), over(2000, 0, 1000, 1000)), 0.07 / 1.07, 1e-5);
+  // Sharpness 2, cap and free share the same: 1 / sqrt(2) of both.
+  EXPECT_NEAR(expected_share(known(), over(4000, 1, 10, 1000)), 0.01 / std::sqrt(2), 1e-6);
+  // The free share of alpha 3 is the geometric mean of those of 2 and 4.
+  EXPECT_NEAR(expected_share(known(), over(3000, 0, 1000, 1000)), 0.14 / 1.14, 1e-5);
+  // 32 times the rows: 32^-0.2 = 1/2 of the free share.
+  EXPECT_NEAR(expected_share(known(), over(4000, 0, 32'000, 32'000)), 0.14 / 1.14, 1e-5);
   // The largest logit is one row at least.
   EXPECT_NEAR(expected_share(known(), over(2000, 1, 20, 20)), 0.05, 1e-5);
+}
+
+// Half of a change gets through where cap and free share are the same, nothing where the cap is far below.
+TEST(LocalityLaw, ScatterUnderACap_isWhatGetsThrough) {
+  const LocalityLaw law(known(), kLayers);
+  EXPECT_EQ(law.expected(over(4000, 1, 1000, 1000)).step_permille, 399);  // 400 but for 1 / 10,001
+  EXPECT_NEAR(static_cast<double>(law.expected(over(4000, 1, 10, 1000)).step_permille), 200, 1);
+  EXPECT_LT(law.expected(over(4000, 0, 1, 100'000)).step_permille, 2);
 }
 
 TEST(LocalityLaw, GroupWithAThreshold_unitesWhatItsHeadsTake) {
@@ -171,7 +180,7 @@ TEST(LocalityOutcomes, Golden_countsOfSeedOne) {
   std::vector<std::int64_t> counts;
   for (int step = 0; step < 4; ++step) counts.push_back(drawn(outcomes, top_k(0, 2000, 40'000), 0, step));
   for (int step = 0; step < 4; ++step) counts.push_back(drawn(outcomes, over(4000, 1, 2000, 10'000), 3, step));
-  EXPECT_EQ(counts, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(counts, (std::vector<std::int64_t>{8204, 7855, 8222, 8104, 311, 375, 465, 514}));
 }
 
 TEST(LocalityOutcomes, MeanScatterAndPersistence_areTheFittedOnes) {
@@ -217,7 +226,7 @@ TEST(LocalityOutcomes, RequestsOfTheirOwn_scatterAsFitted) {
 
 TEST(LocalityOutcomes, Counts_stayWithinTheirBoundsWhateverTheScatter) {
   Locality wild = known();
-  for (LocalityPoint& point : wild.overlap) point.step_permille = {3000, 3000};
+  for (LocalityOverlap& point : wild.overlap) point.step_permille = {3000, 3000};
   const LocalityOutcomes outcomes(1, wild, shape());
   for (int step = 0; step < 500; ++step) {
     const std::int64_t count = drawn(outcomes, top_k(step % 2, 30, 100), step % 3, step);
@@ -259,7 +268,7 @@ TEST(LocalityOutcomes, EndOfSequence_hasItsProbabilityOrIsRefused) {
 RecordedRun run_of(const LocalityOutcomes& outcomes, double ratio, std::int64_t alpha_milli) {
   RecordedRun run;
   run.name = "drawn";
-  for (int request = 0; request < 12; ++request) {
+  for (int request = 0; request < 40; ++request) {
     const Tokens tokens = 500 + 3500 * (request % 4);
     const auto rows = static_cast<std::int64_t>(ratio * static_cast<double>(tokens));
     for (int step = 0; step < 60; ++step) {
@@ -287,23 +296,28 @@ TEST(FitLocality, OfCountsDrawnFromALaw_findsTheLawAgain) {
   EXPECT_EQ(fit.model, "known");
   EXPECT_EQ(fit.layers, kLayers);
   EXPECT_EQ(fit.end_of_sequence, 3000);
-  EXPECT_NEAR(static_cast<double>(fit.growth_permille), 800, 25);
   EXPECT_NEAR(static_cast<double>(fit.persistence_permille), 400, 50);
   ASSERT_EQ(fit.overlap.size(), 2u);
   ASSERT_EQ(fit.thresholds.size(), 2u);
-  ASSERT_EQ(fit.thresholds[0].points.size(), 2u);
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     for (std::size_t i = 0; i < 2; ++i) {
       EXPECT_NEAR(static_cast<double>(fit.overlap[i].share), static_cast<double>(law.overlap[i].share), 300);
-      EXPECT_NEAR(static_cast<double>(fit.overlap[i].level[layer]), static_cast<double>(law.overlap[i].level[layer]), 20'000);
+      EXPECT_NEAR(static_cast<double>(fit.overlap[i].correlation_ppm[layer]), static_cast<double>(law.overlap[i].correlation_ppm[layer]), 20'000);
       EXPECT_NEAR(static_cast<double>(fit.overlap[i].step_permille[layer]), static_cast<double>(law.overlap[i].step_permille[layer]), 10);
+    }
+    for (const LocalityThreshold& curve : fit.thresholds) {
+      EXPECT_NEAR(static_cast<double>(curve.growth_permille[layer]), layer == 0 ? 800 : 900, 60) << layer;
+    }
+    // Where the cap bites at all.
+    if (layer == 0) {
+      EXPECT_NEAR(static_cast<double>(fit.thresholds[0].sharpness_permille[0]), 1000, 100);
     }
     // The same shares at another length, since the mean row count is the fit's own.
     for (const Selection& selection :
-         {over(4000, static_cast<int>(layer), 4000, 4000), over(2000, static_cast<int>(layer), 4000, 4000)}) {
+         {over(4000, static_cast<int>(layer), 4000, 4000), over(2000, static_cast<int>(layer), 400, 4000)}) {
       EXPECT_NEAR(expected_share(fit, selection) / expected_share(law, selection), 1, 0.06) << layer;
     }
-    EXPECT_NEAR(static_cast<double>(fit.thresholds[1].points[0].step_permille[layer]), static_cast<double>(law.thresholds[1].points[0].step_permille[layer]), 30);
+    EXPECT_NEAR(static_cast<double>(fit.thresholds[1].step_permille[layer]), static_cast<double>(law.thresholds[1].step_permille[layer]), 30);
   }
 }
 
