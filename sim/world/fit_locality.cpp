@@ -21,6 +21,7 @@ constexpr std::int64_t kLeastSharpness = 300;            // thousandths
 constexpr std::int64_t kMostSharpness = 12'000;          // min(c, m) to within 6 %
 constexpr std::int64_t kSharpnessUnknown = 1'000;        // where all runs had one cap; an assumption
 constexpr double kLeastPassing = 0.3;
+constexpr double kCutting = 0.8;  // of a change gets through, by the unknown sharpness: less, and the cap shows
 constexpr double kUncapped = 0.9;  // a cap of so many rows holds nobody back
 // How far the growths of layers lie apart: what a layer's own few requests are weighed against. An assumption.
 constexpr double kSpreadOfGrowth = 0.2;
@@ -210,9 +211,9 @@ class Fitter {
     LocalityThreshold fitted;
     fitted.alpha_milli = alpha;
     fitted.growth_permille = growths(samples);
+    const std::vector<ThresholdLaw> laws = fit_laws(samples, fitted.growth_permille);
     for (int layer = 0; layer < model_.layers; ++layer) {
-      ThresholdLaw law{out_.mean_rows, fitted.growth_permille[static_cast<std::size_t>(layer)]};
-      fit_law(samples, layer, law);
+      const ThresholdLaw& law = laws[static_cast<std::size_t>(layer)];
       fitted.share_ppm.push_back(law.share_ppm);
       fitted.sharpness_permille.push_back(law.sharpness_permille);
       double passing = 0, count = 0;
@@ -247,22 +248,57 @@ class Fitter {
     }
   };
 
-  // The share that gives the mean of the runs with the largest cap, and the sharpness that gives that of the others,
-  // in turn: each mean grows with its own.
-  static void fit_law(const std::vector<Sample>& samples, int layer, ThresholdLaw& law) {
+  // By layer. How sharply a cap cuts shows only where it cuts; the other layers have the median of these.
+  std::vector<ThresholdLaw> fit_laws(const std::vector<Sample>& samples,
+                                     const std::vector<std::int64_t>& growths) const {
     const std::vector<Sample> largest{samples.back()};
     const std::vector<Sample> others(samples.begin(), samples.end() - 1);
-    for (int turn = 0; turn < kTurns; ++turn) {
-      law.share_ppm = least_that_reaches(largest, layer, law, law.share_ppm, 1, kMostFreeShare);
-      if (others.empty()) break;
-      law.sharpness_permille =
-          least_that_reaches(others, layer, law, law.sharpness_permille, kLeastSharpness, kMostSharpness);
+    std::vector<ThresholdLaw> laws;
+    std::vector<std::int64_t> known;
+    std::vector<int> unknown;
+    for (int layer = 0; layer < model_.layers; ++layer) {
+      ThresholdLaw& law = laws.emplace_back(ThresholdLaw{out_.mean_rows, growths[static_cast<std::size_t>(layer)]});
+      fit_share(largest, layer, law);
+      if (!cuts(others, layer, law)) {
+        unknown.push_back(layer);
+        continue;
+      }
+      for (int turn = 0; turn < kTurns; ++turn) {
+        least_that_reaches(others, layer, law, law.sharpness_permille, kLeastSharpness, kMostSharpness);
+        fit_share(largest, layer, law);
+      }
+      known.push_back(law.sharpness_permille);
     }
+    if (known.empty()) return laws;
+    std::nth_element(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2), known.end());
+    for (const int layer : unknown) {
+      ThresholdLaw& law = laws[static_cast<std::size_t>(layer)];
+      law.sharpness_permille = known[known.size() / 2];
+      fit_share(largest, layer, law);
+    }
+    return laws;
+  }
+
+  // The share that gives the mean of the runs with the largest cap.
+  static void fit_share(const std::vector<Sample>& largest, int layer, ThresholdLaw& law) {
+    least_that_reaches(largest, layer, law, law.share_ppm, 1, kMostFreeShare);
+  }
+
+  // Whether any of these caps is small enough to hold much back.
+  static bool cuts(const std::vector<Sample>& samples, int layer, const ThresholdLaw& law) {
+    return std::any_of(samples.begin(), samples.end(), [&](const Sample& sample) {
+      double passing = 0, count = 0;
+      for_layer(sample, layer, [&](const RecordedSelection& each) {
+        passing += static_cast<double>(law.rows(each.selection).passing_permille) / 1000;
+        ++count;
+      });
+      return passing < kCutting * count;
+    });
   }
 
   // Of a figure of the law: the smallest with which it gives what was recorded. A request is one sample of the
   // text, however long it ran.
-  static std::int64_t least_that_reaches(const std::vector<Sample>& samples, int layer, const ThresholdLaw& law,
+  static void least_that_reaches(const std::vector<Sample>& samples, int layer, const ThresholdLaw& law,
                                          std::int64_t& figure, std::int64_t low, std::int64_t high) {
     std::map<RequestId, double> steps;
     const auto each_one = [&](const auto& visit) {
@@ -285,7 +321,7 @@ class Fitter {
         high = figure;
       }
     }
-    return figure = low;
+    figure = low;
   }
 
   template <class Visit>

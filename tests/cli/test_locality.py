@@ -24,7 +24,7 @@ class LocalityTest(CliTest):
     def test_fit_names_its_run_and_compares(self):
         path, text = self.fit("--hold-out", TRACE)
         written = path.read_text(encoding="utf-8")
-        for part in ("run: smollm2-hybridgen-threshold", "text: GPL-3", "alpha 4", "commit: 4419cc8f98ef-dirty",
+        for part in ("run: smollm2-hybridgen-threshold", "text: GPL-3", "alpha 4", 'commit: "4419cc8f98ef-dirty"',
                      "alpha_milli: 4000"):
             self.assertIn(part, written)
         # One row of the fit, and the same run held out: the counts are drawn from one seed, so the rows are equal.
