@@ -27,7 +27,8 @@ std::unique_ptr<OutcomeSource> outcomes_of(const Experiment& experiment, const M
     case OutcomeSourceKind::recorded:
       return std::make_unique<RecordedOutcomes>(read_result(experiment.outcomes_from).timeline);
     case OutcomeSourceKind::locality:
-      return std::make_unique<LocalityOutcomes>(experiment.seed, read_locality(experiment.outcomes_from), model);
+      return std::make_unique<LocalityOutcomes>(experiment.seed, read_locality(experiment.outcomes_from),
+                                                model);
   }
   return nullptr;
 }

@@ -135,8 +135,9 @@ class ExperimentReader {
       if (const auto from = map.text("from", need)) out_.outcomes_from = resolve(*from, out_.path);
       keep_place(map, "from");
     } else {
-      map.refuse("from", std::string("only source: recorded and source: locality read something, and source is ") +
-                             name_of(out_.outcomes) + "; remove it");
+      map.refuse("from",
+                 std::string("only source: recorded and source: locality read something, and source is ") +
+                     name_of(out_.outcomes) + "; remove it");
     }
     map.finish();
   }

@@ -35,7 +35,8 @@ class LocalityReader {
     for (const YamlItem& item : root_.list("overlap", Need::optional)) overlap(item);
     for (const YamlItem& item : root_.list("thresholds", Need::optional)) threshold(item);
     if (!root_.has("overlap") && !root_.has("thresholds")) {
-      root_.fault("overlap", "missing, and so is thresholds: nothing was fitted; run `hybridgen fit-locality` again");
+      root_.fault("overlap",
+                  "missing, and so is thresholds: nothing was fitted; run `hybridgen fit-locality` again");
     }
     root_.finish();
     return out_;
@@ -92,7 +93,8 @@ class LocalityReader {
           read.value > range.most) {
         errors_.add(item.node->place, item.path,
                     (integer ? item.node->text + " is out of range" : "expected an integer") +
-                        "; write one between " + std::to_string(range.least) + " and " + std::to_string(range.most));
+                        "; write one between " + std::to_string(range.least) + " and " +
+                        std::to_string(range.most));
       }
       values.push_back(std::clamp(read.value, range.least, range.most));
     }
@@ -134,21 +136,23 @@ std::string locality_yaml(const Locality& fit, const std::vector<LocalitySource>
                           const std::string& commit) {
   std::ostringstream out;
   out << "# How many rows the query heads of " << fit.model
-      << " choose, fitted on recorded runs. Written by\n# hybridgen fit-locality; docs/locality.md says what the "
+      << " choose, fitted on recorded runs. Written by\n# hybridgen fit-locality; docs/locality.md says what "
+         "the "
          "figures mean.\n"
       << "model: " << yaml_string(fit.model) << "\nlayers: " << fit.layers << "\nmean_rows: " << fit.mean_rows
-      << "\npersistence_permille: " << fit.persistence_permille
-      << "\n";
+      << "\npersistence_permille: " << fit.persistence_permille << "\n";
   if (fit.end_of_sequence) out << "end_of_sequence_ppm: " << *fit.end_of_sequence << "\n";
   out << "commit: " << yaml_string(commit) << "\nfitted_on:\n";
   for (const LocalitySource& source : sources) {
     out << "  - run: " << yaml_string(source.run) << "\n    text: " << yaml_string(source.text)
-        << "\n    policy: " << yaml_string(source.policy) << "\n    requests: " << yaml_string(source.requests)
+        << "\n    policy: " << yaml_string(source.policy)
+        << "\n    requests: " << yaml_string(source.requests)
         << "\n    commit: " << yaml_string(source.commit) << "\n";
   }
   if (!fit.overlap.empty()) out << "overlap:\n";
   for (const LocalityOverlap& point : fit.overlap) {
-    out << "  - share_ppm: " << point.share << "\n    correlation_ppm: " << list_of(point.correlation_ppm) << "\n";
+    out << "  - share_ppm: " << point.share << "\n    correlation_ppm: " << list_of(point.correlation_ppm)
+        << "\n";
     write_scatter(out, point.step_permille, point.request_permille);
   }
   if (!fit.thresholds.empty()) out << "thresholds:\n";

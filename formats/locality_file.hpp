@@ -20,6 +20,7 @@ struct LocalitySource {
 // Throws BadInput with all faults of the file, each with its place, key and remedy.
 Locality read_locality(const std::string& path);
 // Reading the text again gives an equal fit.
-std::string locality_yaml(const Locality& fit, const std::vector<LocalitySource>& sources, const std::string& commit);
+std::string locality_yaml(const Locality& fit, const std::vector<LocalitySource>& sources,
+                          const std::string& commit);
 
 }  // namespace hybridgen

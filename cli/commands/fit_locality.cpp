@@ -22,17 +22,21 @@ namespace {
 constexpr const char* kUsage =
     "hybridgen fit-locality RESULT_FOLDER... --out FILE: teaches a simulation how many rows a model's heads "
     "choose.\n\n"
-    "How many rows a policy sends up may show only while it executes. This takes the counts of recorded real runs "
+    "How many rows a policy sends up may show only while it executes. This takes the counts of recorded real "
+    "runs "
     "and\n"
     "fits, layer by layer, how alike the query heads of a KV head choose (from runs with select: top-k and "
     "select_by:\n"
-    "kv-group) and how many rows lie within alpha of a head's largest logit (from runs with select: threshold), "
+    "kv-group) and how many rows lie within alpha of a head's largest logit (from runs with select: "
+    "threshold), "
     "and how\n"
-    "both scatter. `outcomes: {source: locality, from: FILE}` then draws counts from the fit, for any share of "
+    "both scatter. `outcomes: {source: locality, from: FILE}` then draws counts from the fit, for any share "
+    "of "
     "rows, and\n"
     "for any alpha between those that were recorded. Record several shares (policy.topk_ratio, "
     "policy.max_rows_ratio; one\n"
-    "of them 1) and prompts of several lengths. Runs given with --hold-out are not fitted on, but compared: take "
+    "of them 1) and prompts of several lengths. Runs given with --hold-out are not fitted on, but compared: "
+    "take "
     "another\n"
     "text for them. docs/locality.md has the whole recipe.\n\n"
     "  hybridgen run configs/locality/record.yaml --out results/half --set policy.topk_ratio=0.5\n"
@@ -55,7 +59,8 @@ struct Recorded {
 
 void check_out(const Options& options) {
   namespace fs = std::filesystem;
-  if (options.out.empty()) throw BadInput("--out is missing: the file to write, for example configs/locality/mine.yaml");
+  if (options.out.empty())
+    throw BadInput("--out is missing: the file to write, for example configs/locality/mine.yaml");
   if (options.seed < 0) throw BadInput("--seed must not be negative");
   const fs::path path(options.out);
   std::error_code code;
@@ -74,7 +79,8 @@ std::string policy_text(const Experiment& experiment) {
   std::istringstream lines(policy_yaml({experiment.composition, experiment.kv_dtype, experiment.params}));
   for (std::string line; std::getline(lines, line);) {
     line.erase(0, line.find_first_not_of(' '));
-    for (const char* key : {"topk_ratio: ", "alpha: ", "max_rows_ratio: ", "select_by: ", "device_kv_tokens: "}) {
+    for (const char* key :
+         {"topk_ratio: ", "alpha: ", "max_rows_ratio: ", "select_by: ", "device_kv_tokens: "}) {
       if (line.rfind(key, 0) == 0) text += ", " + line.replace(line.find(':'), 1, "");
     }
   }
@@ -87,8 +93,8 @@ std::string requests_text(const StoredResult& result) {
       requests.begin(), requests.end(),
       [](const RequestShape& a, const RequestShape& b) { return a.prompt_tokens < b.prompt_tokens; });
   return std::to_string(requests.size()) + " of " + std::to_string(least->prompt_tokens) + " to " +
-         std::to_string(most->prompt_tokens) + " prompt tokens, " + std::to_string(result.timeline.steps.size()) +
-         " steps";
+         std::to_string(most->prompt_tokens) + " prompt tokens, " +
+         std::to_string(result.timeline.steps.size()) + " steps";
 }
 
 Recorded read(const std::string& folder) {
@@ -99,7 +105,8 @@ Recorded read(const std::string& folder) {
                    ", not from kernels; fit on real runs, of `hybridgen run`");
   }
   if (experiment.weights == WeightSource::dummy) {
-    throw BadInput(folder + ": weights and prompt were made up, and so were its selections; record a run with "
+    throw BadInput(folder +
+                   ": weights and prompt were made up, and so were its selections; record a run with "
                    "weights: files");
   }
   Recorded recorded{folder, {}, find_model(experiment.model).shape, {}};
@@ -108,8 +115,8 @@ Recorded read(const std::string& folder) {
                       experiment.workload());
   recorded.run = recorded_run(folder, policy, recorded.model, result.timeline);
   recorded.source = {std::filesystem::path(folder).lexically_normal().filename().string(),
-                     std::filesystem::path(experiment.prompt_file).filename().string(), policy_text(experiment),
-                     requests_text(result), result.commit};
+                     std::filesystem::path(experiment.prompt_file).filename().string(),
+                     policy_text(experiment), requests_text(result), result.commit};
   return recorded;
 }
 
@@ -126,8 +133,8 @@ void check_one_model(const std::vector<Recorded>& fitted, const std::vector<Reco
   for (const auto* runs : {&fitted, &held_out}) {
     for (const Recorded& each : *runs) {
       if (each.model.name == fitted.front().model.name) continue;
-      throw BadInput(each.folder + ": is a run of " + each.model.name + ", and " + fitted.front().folder + " is of " +
-                     fitted.front().model.name + "; fit each model on its own");
+      throw BadInput(each.folder + ": is a run of " + each.model.name + ", and " + fitted.front().folder +
+                     " is of " + fitted.front().model.name + "; fit each model on its own");
     }
   }
 }
@@ -159,7 +166,9 @@ void write(const std::string& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary);
   out << text;
   out.close();
-  if (!out) throw UserError(ExitCode::failed, "cannot write " + path + "; is the disk full, or the folder read-only?");
+  if (!out)
+    throw UserError(ExitCode::failed,
+                    "cannot write " + path + "; is the disk full, or the folder read-only?");
 }
 
 }  // namespace
@@ -172,7 +181,8 @@ int fit_locality_command(const std::vector<std::string>& arguments) {
   add("out", po::value(&options.out), "file to write");
   add("hold-out", po::value(&options.held_out)->composing(),
       "a result folder to compare with and not to fit on; may be repeated");
-  add("seed", po::value(&options.seed)->default_value(options.seed), "of the counts that are drawn to compare");
+  add("seed", po::value(&options.seed)->default_value(options.seed),
+      "of the counts that are drawn to compare");
   add("force", po::bool_switch(&options.force), "replace an existing file");
   if (!parse(arguments, kUsage, description, "RESULT_FOLDER", options.folders)) return 0;
   check_out(options);

@@ -12,23 +12,28 @@
 namespace hybridgen {
 namespace {
 
-constexpr double kSamePoint = 1.1;     // shares of two runs that are one point lie within this factor
-constexpr double kSteadyShare = 1.5;   // and those of one run within this: rows are whole, so a few rows vary more
+constexpr double kSamePoint = 1.1;  // shares of two runs that are one point lie within this factor
+constexpr double kSteadyShare =
+    1.5;  // and those of one run within this: rows are whole, so a few rows vary more
 constexpr double kMostPersistence = 0.9;
-constexpr int kTurns = 12;                               // each nearer by far than one percent
+constexpr int kTurns = 12;  // each nearer by far than one percent
 constexpr Ppm kMostFreeShare = 8 * kPpmOne;
-constexpr std::int64_t kLeastSharpness = 300;            // thousandths
-constexpr std::int64_t kMostSharpness = 12'000;          // min(c, m) to within 6 %
-constexpr std::int64_t kSharpnessUnknown = 1'000;        // where all runs had one cap; an assumption
+constexpr std::int64_t kLeastSharpness = 300;      // thousandths
+constexpr std::int64_t kMostSharpness = 12'000;    // min(c, m) to within 6 %
+constexpr std::int64_t kSharpnessUnknown = 1'000;  // where all runs had one cap; an assumption
 constexpr double kLeastPassing = 0.3;
-constexpr double kCutting = 0.8;  // of a change gets through, by the unknown sharpness: less, and the cap shows
+constexpr double kCutting =
+    0.8;  // of a change gets through, by the unknown sharpness: less, and the cap shows
 constexpr double kUncapped = 0.9;  // a cap of so many rows holds nobody back
-// How far the growths of layers lie apart: what a layer's own few requests are weighed against. An assumption.
+// How far the growths of layers lie apart: what a layer's own few requests are weighed against. An
+// assumption.
 constexpr double kSpreadOfGrowth = 0.2;
 constexpr double kLeastResidual = 1e-4;  // variance of a logarithm: 1 % of a count, less is chance
 
 double mean_of(const std::vector<double>& values) {
-  return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return values.empty()
+             ? 0
+             : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 double variance_of(const std::vector<double>& values) {
@@ -81,8 +86,9 @@ std::vector<Sample> samples_of(std::vector<const RecordedRun*> runs) {
     }
     next_request += last + 1;
     if (most > kSteadyShare * least) {
-      throw BadInput(run->name + ": the share of rows that a head may choose goes from " + std::to_string(least) +
-                     " to " + std::to_string(most) + " within the run; record with split: fixed and scan_cap: 0");
+      throw BadInput(run->name + ": the share of rows that a head may choose goes from " +
+                     std::to_string(least) + " to " + std::to_string(most) +
+                     " within the run; record with split: fixed and scan_cap: 0");
     }
     each.push_back(std::move(sample));
   }
@@ -163,8 +169,9 @@ class Fitter {
     overlap();
     for (const auto& [alpha, runs] : threshold_runs()) threshold(alpha, runs);
     if (out_.overlap.empty() && out_.thresholds.empty()) {
-      throw BadInput("these runs have no selection to fit: record with select: top-k and select_by: kv-group, or "
-                     "with select: threshold");
+      throw BadInput(
+          "these runs have no selection to fit: record with select: top-k and select_by: kv-group, or "
+          "with select: threshold");
     }
     out_.persistence_permille = thousandths(autocorrelation_.value());
     end_of_sequence();
@@ -177,7 +184,8 @@ class Fitter {
     for (const RecordedRun& run : runs_) {
       if (run.selections.empty()) continue;
       const Selection& first = run.selections.front().selection;
-      if (first.rule == SelectRule::threshold && (first.group == 1)) by_alpha[first.alpha_milli].push_back(&run);
+      if (first.rule == SelectRule::threshold && (first.group == 1))
+        by_alpha[first.alpha_milli].push_back(&run);
     }
     return by_alpha;
   }
@@ -242,7 +250,8 @@ class Fitter {
       const std::int64_t longer = log2_q24(selection.tokens) - log2_q24(mean_rows);
       const std::int64_t free = log2_q24(std::max<std::int64_t>(1, share_ppm * kWholeShare / kPpmOne)) +
                                 longer * (growth_permille - 1000) / 1000;
-      CappedRows rows = under_cap(share_of(selection.rows_per_head, selection.tokens), free, sharpness_permille);
+      CappedRows rows =
+          under_cap(share_of(selection.rows_per_head, selection.tokens), free, sharpness_permille);
       rows.share = std::max(rows.share, share_of(1, selection.tokens));
       return rows;
     }
@@ -257,7 +266,8 @@ class Fitter {
     std::vector<std::int64_t> known;
     std::vector<int> unknown;
     for (int layer = 0; layer < model_.layers; ++layer) {
-      ThresholdLaw& law = laws.emplace_back(ThresholdLaw{out_.mean_rows, growths[static_cast<std::size_t>(layer)]});
+      ThresholdLaw& law =
+          laws.emplace_back(ThresholdLaw{out_.mean_rows, growths[static_cast<std::size_t>(layer)]});
       fit_share(largest, layer, law);
       if (!cuts(others, layer, law)) {
         unknown.push_back(layer);
@@ -270,7 +280,8 @@ class Fitter {
       known.push_back(law.sharpness_permille);
     }
     if (known.empty()) return laws;
-    std::nth_element(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2), known.end());
+    std::nth_element(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2),
+                     known.end());
     for (const int layer : unknown) {
       ThresholdLaw& law = laws[static_cast<std::size_t>(layer)];
       law.sharpness_permille = known[known.size() / 2];
@@ -296,10 +307,10 @@ class Fitter {
     });
   }
 
-  // Of a figure of the law: the smallest with which it gives what was recorded. A request is one sample of the
-  // text, however long it ran.
+  // Of a figure of the law: the smallest with which it gives what was recorded. A request is one sample of
+  // the text, however long it ran.
   static void least_that_reaches(const std::vector<Sample>& samples, int layer, const ThresholdLaw& law,
-                                         std::int64_t& figure, std::int64_t low, std::int64_t high) {
+                                 std::int64_t& figure, std::int64_t low, std::int64_t high) {
     std::map<RequestId, double> steps;
     const auto each_one = [&](const auto& visit) {
       for (const Sample& sample : samples) for_layer(sample, layer, visit);
@@ -334,7 +345,8 @@ class Fitter {
   // With which the law's mean is the recorded one; the law falls as it grows.
   static Ppm correlation(const Sample& sample, int layer) {
     double recorded = 0;
-    for_layer(sample, layer, [&](const RecordedSelection& each) { recorded += rows_per_head_and_token(each); });
+    for_layer(sample, layer,
+              [&](const RecordedSelection& each) { recorded += rows_per_head_and_token(each); });
     const auto lawful = [&](Ppm level) {
       double sum = 0;
       for_layer(sample, layer, [&](const RecordedSelection& each) {
@@ -360,8 +372,8 @@ class Fitter {
     double of_steps = 0, of_requests = 0;  // relative variances
   };
 
-  // How counts deviate from what the law expects, as factors: within a request from step to step, and a request's
-  // mean from that of all.
+  // How counts deviate from what the law expects, as factors: within a request from step to step, and a
+  // request's mean from that of all.
   template <class Expected>
   Scatter scatter(const Sample& sample, int layer, const Expected& expected) {
     std::map<RequestId, std::vector<double>> factors;
@@ -377,7 +389,8 @@ class Fitter {
       if (middle <= 0) continue;
       const double variance = variance_of(of_request) / (middle * middle);
       variances.push_back(variance);
-      noise_of_means += variance / static_cast<double>(of_request.size()) / static_cast<double>(factors.size());
+      noise_of_means +=
+          variance / static_cast<double>(of_request.size()) / static_cast<double>(factors.size());
       autocorrelation_.add(of_request);
     }
     const double middle = mean_of(means);
@@ -436,7 +449,8 @@ class Fitter {
     });
     for (const auto& [request, sums] : of_requests) {
       const bool free = sample.share > kUncapped || sums.rows < sums.cap / 2;
-      if (free) line.points.emplace_back(std::log(sums.tokens / sums.count), std::log(sums.rows / sums.count));
+      if (free)
+        line.points.emplace_back(std::log(sums.tokens / sums.count), std::log(sums.rows / sums.count));
     }
   }
 
@@ -479,8 +493,8 @@ RecordedRun recorded_run(const std::string& name, const Policy& policy, const Mo
         ++run.may_end;
         run.ended += found.count;
       } else {
-        run.selections.push_back({selection_of(step, planned, model), planned.request, step.id.value, planned.least,
-                                  planned.bound, found.count});
+        run.selections.push_back({selection_of(step, planned, model), planned.request, step.id.value,
+                                  planned.least, planned.bound, found.count});
       }
     }
   }

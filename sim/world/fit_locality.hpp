@@ -1,5 +1,5 @@
-// Fits the locality of a model's selections to recorded real runs. Pure; what it makes is rounded to the integers
-// that a file keeps, so that a fit that was written and read again draws the same counts.
+// Fits the locality of a model's selections to recorded real runs. Pure; what it makes is rounded to the
+// integers that a file keeps, so that a fit that was written and read again draws the same counts.
 #pragma once
 
 #include <string>
@@ -29,14 +29,14 @@ struct RecordedRun {
   std::int64_t ended = 0;
 };
 
-// The outcomes of a recorded run with the selections that they are of: its steps are built anew. BadInput where
-// the record is not of such steps.
+// The outcomes of a recorded run with the selections that they are of: its steps are built anew. BadInput
+// where the record is not of such steps.
 RecordedRun recorded_run(const std::string& name, const Policy& policy, const ModelShape& model,
                          const Timeline& timeline);
 
-// Runs with equal rule, alpha and share of rows (within a tenth) make one point. Runs that unite the choices of a
-// group by a threshold are passed over: what they would say follows from the others. BadInput where the runs hold
-// nothing to fit, or one of them changes its share as it goes.
+// Runs with equal rule, alpha and share of rows (within a tenth) make one point. Runs that unite the choices
+// of a group by a threshold are passed over: what they would say follows from the others. BadInput where the
+// runs hold nothing to fit, or one of them changes its share as it goes.
 Locality fit_locality(const ModelShape& model, const std::vector<RecordedRun>& runs);
 
 }  // namespace hybridgen

@@ -34,8 +34,8 @@ std::int64_t log2_q24(std::int64_t value) {
   HG_CHECK(value >= 1, "logarithm of " << value);
   const int whole = std::bit_width(static_cast<std::uint64_t>(value)) - 1;
   // In [1, 2): each squaring shows one binary digit of its logarithm.
-  std::int64_t mantissa = whole > kMantissaBits ? value >> (whole - kMantissaBits)
-                                                : value << (kMantissaBits - whole);
+  std::int64_t mantissa =
+      whole > kMantissaBits ? value >> (whole - kMantissaBits) : value << (kMantissaBits - whole);
   std::int64_t result = std::int64_t{whole} << kQ24Bits;
   for (int digit = kQ24Bits - 1; digit >= 0; --digit) {
     mantissa = (mantissa * mantissa) >> kMantissaBits;

@@ -10,7 +10,7 @@
 namespace hybridgen {
 namespace {
 
-constexpr int kMostGroup = 255;  // the union's products stay within 64 bits
+constexpr int kMostGroup = 255;                     // the union's products stay within 64 bits
 constexpr std::int64_t kFarFromCap = 16 * kQ24One;  // 2^16 of the cut-off's term: cap or free share alone
 
 std::int64_t share_of_ppm(Ppm ppm) {
@@ -69,8 +69,9 @@ std::int64_t union_share(std::int64_t chosen, Ppm correlation, int group) {
     const std::int64_t others = head * alike;
     const std::int64_t of_all = unlike + others;
     const std::int64_t leaving = (kWholeShare - chosen) * unlike / kWholeShare + others;
-    left_out = static_cast<std::int64_t>(static_cast<std::uint64_t>(left_out) * static_cast<std::uint64_t>(leaving) /
-                                         static_cast<std::uint64_t>(of_all));
+    left_out =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(left_out) * static_cast<std::uint64_t>(leaving) /
+                                  static_cast<std::uint64_t>(of_all));
   }
   return kWholeShare - left_out;
 }
@@ -109,8 +110,9 @@ CappedRows under_cap(std::int64_t cap, std::int64_t log_free_share, std::int64_t
 
 ExpectedRows LocalityLaw::united(std::int64_t share, int group, std::size_t layer) const {
   if (fit_.overlap.empty()) {
-    throw BadInput("locality outcomes: no overlap of query heads was fitted; add runs with select: top-k and "
-                   "select_by: kv-group to `hybridgen fit-locality`");
+    throw BadInput(
+        "locality outcomes: no overlap of query heads was fitted; add runs with select: top-k and "
+        "select_by: kv-group to `hybridgen fit-locality`");
   }
   const auto coordinate = [](const LocalityOverlap& point) {
     return log2_q24(std::max<std::int64_t>(1, share_of_ppm(point.share)));
@@ -143,9 +145,9 @@ ExpectedRows LocalityLaw::taken_by_one(const Selection& selection, std::size_t l
   const std::int64_t low = log_free_share(at.low, selection.tokens, layer);
   // Far from the recorded lengths two of them may cross; a larger alpha never takes fewer rows.
   const std::int64_t high = std::max(low, log_free_share(at.high, selection.tokens, layer));
-  const CappedRows rows = under_cap(share_of(selection.rows_per_head, selection.tokens),
-                                    between(low, high, at.part, at.whole),
-                                    at.of(&LocalityThreshold::sharpness_permille, layer));
+  const CappedRows rows =
+      under_cap(share_of(selection.rows_per_head, selection.tokens), between(low, high, at.part, at.whole),
+                at.of(&LocalityThreshold::sharpness_permille, layer));
   return {rows.share, at.of(&LocalityThreshold::step_permille, layer) * rows.passing_permille / 1000,
           at.of(&LocalityThreshold::request_permille, layer) * rows.passing_permille / 1000};
 }

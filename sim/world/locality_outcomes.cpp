@@ -22,8 +22,8 @@ constexpr std::int64_t kEnd = 13;
 std::int64_t factor(const ExpectedRows& rows, std::int64_t request, std::int64_t step) {
   const std::int64_t variance =  // in millionths
       rows.request_permille * rows.request_permille + rows.step_permille * rows.step_permille;
-  const std::int64_t exponent = (rows.request_permille * request + rows.step_permille * step) / 1000 -
-                                variance * kUnit / 2 / kPpmOne;
+  const std::int64_t exponent =
+      (rows.request_permille * request + rows.step_permille * step) / 1000 - variance * kUnit / 2 / kPpmOne;
   return exp2_q24(std::clamp(exponent * kLog2OfE_q24 / kUnit, -20 * kQ24One, 8 * kQ24One));
 }
 
@@ -52,11 +52,11 @@ std::int64_t LocalityOutcomes::count(const Step& step, const Outcome& outcome) {
                  outcome.bound);
   }
   if (!law_.fit().end_of_sequence) {
-    throw BadInput("locality outcomes: no run that could end early was fitted; record one with "
-                   "workload.stop_at_end_of_sequence: true, or simulate with false");
+    throw BadInput(
+        "locality outcomes: no run that could end early was fitted; record one with "
+        "workload.stop_at_end_of_sequence: true, or simulate with false");
   }
-  const std::uint64_t draw =
-      seeded_draw(seed_, {kEnd, outcome.request.value, outcome.layer, step.id.value});
+  const std::uint64_t draw = seeded_draw(seed_, {kEnd, outcome.request.value, outcome.layer, step.id.value});
   return below(draw, kPpmOne) < *law_.fit().end_of_sequence ? outcome.bound : outcome.least;
 }
 
@@ -70,7 +70,8 @@ std::int64_t LocalityOutcomes::count(const Selection& selection, RequestId reque
   return std::clamp(count, least, bound);
 }
 
-std::int64_t LocalityOutcomes::step_deviation(RequestId request, std::int32_t layer, std::int64_t step) const {
+std::int64_t LocalityOutcomes::step_deviation(RequestId request, std::int32_t layer,
+                                              std::int64_t step) const {
   std::int64_t sum = 0;
   std::int64_t back = 0;
   for (const std::int64_t weight : weights_) {

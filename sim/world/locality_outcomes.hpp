@@ -1,8 +1,8 @@
 // Outcomes with the locality of a model's recorded selections, drawn from a seed (see LocalityLaw):
 //   count = heads x tokens x share x exp(a request's deviation + a step's), within the outcome's bounds,
 // both deviations normal and such that the factor's mean is one; the step's is an AR(1) with the fitted
-// persistence whose distant past is cut off, so that a count depends on its arguments and the seed alone. Integers
-// only: equal on every platform.
+// persistence whose distant past is cut off, so that a count depends on its arguments and the seed alone.
+// Integers only: equal on every platform.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Random numbers that depend on what they are for and on a seed alone, in integers: equal on every platform, and
-// whatever was drawn before.
+// Random numbers that depend on what they are for and on a seed alone, in integers: equal on every platform,
+// and whatever was drawn before.
 #pragma once
 
 #include <cstdint>

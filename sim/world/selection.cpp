@@ -15,13 +15,9 @@ Selection selection_of(const Step& step, const Outcome& outcome, const ModelShap
                    " has a selection that no run was fitted on (known: top-k by kv-group, threshold); take "
                    "outcomes: {source: seeded}");
   }
-  return {work.rule,
-          work.alpha_milli,
-          outcome.layer,
-          heads,
-          static_cast<int>(model.query_heads / heads),
-          work.rows_per_head,
-          work.tokens};
+  return {
+      work.rule,          work.alpha_milli, outcome.layer, heads, static_cast<int>(model.query_heads / heads),
+      work.rows_per_head, work.tokens};
 }
 
 }  // namespace hybridgen

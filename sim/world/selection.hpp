@@ -8,7 +8,7 @@ namespace hybridgen {
 
 struct Selection {
   SelectRule rule = SelectRule::top_k;
-  std::int64_t alpha_milli = 0;    // threshold
+  std::int64_t alpha_milli = 0;  // threshold
   std::int32_t layer = 0;
   std::int64_t heads = 1;          // whose counts are summed: query heads, or KV heads
   int group = 1;                   // query heads whose choices are united in one of these
@@ -16,8 +16,8 @@ struct Selection {
   Tokens tokens = 1;               // rows that it chooses among
 };
 
-// Of an outcome of kind selected_rows, from the op that produces it. BadInput where its bounds are those of no
-// selection that is known here.
+// Of an outcome of kind selected_rows, from the op that produces it. BadInput where its bounds are those of
+// no selection that is known here.
 Selection selection_of(const Step& step, const Outcome& outcome, const ModelShape& model);
 
 }  // namespace hybridgen

@@ -65,7 +65,8 @@ RecordedRun read_held_out(const HeldOut& held_out) {
 
 class LocalityOnAnotherText : public ::testing::TestWithParam<HeldOut> {};
 
-// The runs were of a dozen requests: what the source draws on average over seeds, not the luck of one, must be near.
+// The runs were of a dozen requests: what the source draws on average over seeds, not the luck of one, must
+// be near.
 TEST_P(LocalityOnAnotherText, CountsMeanAndPercentile_withinATenthOfTheRecordedOnes) {
   const RecordedRun run = read_held_out(GetParam());
   ASSERT_GE(run.selections.size(), 1400u);
@@ -81,8 +82,8 @@ TEST_P(LocalityOnAnotherText, CountsMeanAndPercentile_withinATenthOfTheRecordedO
   const CountFigures simulated = recorded_figures(drawn);
   EXPECT_NEAR(simulated.mean / real.mean, 1, 0.1);
   EXPECT_NEAR(simulated.p90 / real.p90, 1, 0.1);
-  std::cout << run.name << ": mean " << real.mean << " recorded, " << simulated.mean << " drawn; 90th percentile "
-            << real.p90 << ", " << simulated.p90 << "\n";
+  std::cout << run.name << ": mean " << real.mean << " recorded, " << simulated.mean
+            << " drawn; 90th percentile " << real.p90 << ", " << simulated.p90 << "\n";
 }
 
 // The bar tells sources apart: what `seeded` draws misses it.
@@ -93,8 +94,9 @@ TEST_P(LocalityOnAnotherText, SeededCounts_areFurtherOff) {
   for (const RecordedSelection& each : run.selections) {
     Step step;
     step.id = StepId(each.step);
-    drawn += static_cast<double>(seeded.count(step, {OutcomeId(0), OutcomeKind::selected_rows, OpId(0), each.request,
-                                                     each.selection.layer, each.least, each.bound}));
+    drawn +=
+        static_cast<double>(seeded.count(step, {OutcomeId(0), OutcomeKind::selected_rows, OpId(0),
+                                                each.request, each.selection.layer, each.least, each.bound}));
   }
   drawn /= static_cast<double>(run.selections.size());
   EXPECT_GT(std::abs(drawn / recorded_figures(run).mean - 1), 0.1);
@@ -102,7 +104,7 @@ TEST_P(LocalityOnAnotherText, SeededCounts_areFurtherOff) {
 
 INSTANTIATE_TEST_SUITE_P(Gpl3, LocalityOnAnotherText,
                          ::testing::Values(HeldOut{"kv-group-0.01.csv", 0}, HeldOut{"kv-group-0.05.csv", 0},
-                                           HeldOut{"kv-group-0.2.csv", 0}, 
+                                           HeldOut{"kv-group-0.2.csv", 0},
                                            HeldOut{"threshold-4-0.2.csv", 4000},
                                            HeldOut{"threshold-3-0.1.csv", 3000},
                                            HeldOut{"threshold-6-0.2.csv", 6000},
@@ -116,10 +118,10 @@ TEST(ShippedLocality, RowsOfAGroup_lieBetweenOneChoiceAndAllAndGrowWithK) {
       for (const int group : {2, 3, 4, 8, 16}) {
         std::int64_t last = 0;
         for (std::int64_t k = 1; k <= tokens; k += 1 + k / 3) {
-          const std::int64_t share =
-              law.expected({SelectRule::top_k, 0, layer, 1, group, k, tokens}).share;
+          const std::int64_t share = law.expected({SelectRule::top_k, 0, layer, 1, group, k, tokens}).share;
           EXPECT_GE(share, share_of(k, tokens)) << layer << " " << k;
-          EXPECT_LE(share, share_of(std::min<std::int64_t>(tokens, group * k), tokens) + group) << layer << " " << k;
+          EXPECT_LE(share, share_of(std::min<std::int64_t>(tokens, group * k), tokens) + group)
+              << layer << " " << k;
           EXPECT_GT(share, last) << "layer " << layer << ", " << k << " of " << tokens << ", group " << group;
           last = share;
         }
@@ -132,7 +134,8 @@ TEST(ShippedLocality, RowsOverAThreshold_growWithAlphaCapAndLength) {
   const LocalityLaw law(shipped_fit(), 30);
   const auto rows = [&](std::int64_t alpha_milli, int layer, std::int64_t most, Tokens tokens) {
     return static_cast<double>(tokens) / kWholeShare *
-           static_cast<double>(law.expected({SelectRule::threshold, alpha_milli, layer, 9, 1, most, tokens}).share);
+           static_cast<double>(
+               law.expected({SelectRule::threshold, alpha_milli, layer, 9, 1, most, tokens}).share);
   };
   for (int layer = 0; layer < 30; ++layer) {
     double last = 0;

@@ -94,9 +94,9 @@ TEST(Experiment, outcomes_from_only_with_recorded) {
   EXPECT_EQ(outcomes("source: fixed").outcomes, OutcomeSourceKind::fixed);
   EXPECT_EQ(complaint([&] { outcomes("source: recorded"); }),
             "e.yaml:7:11: outcomes.from: missing; add from: text");
-  EXPECT_EQ(
-      complaint([&] { outcomes("source: fixed, from: x"); }),
-      "e.yaml:7:27: outcomes.from: only source: recorded and source: locality read something, and source is fixed; remove it");
+  EXPECT_EQ(complaint([&] { outcomes("source: fixed, from: x"); }),
+            "e.yaml:7:27: outcomes.from: only source: recorded and source: locality read something, and "
+            "source is fixed; remove it");
 }
 
 TEST(Experiment, overrides_come_before_the_checks) {

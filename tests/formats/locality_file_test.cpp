@@ -12,15 +12,16 @@ Locality small_fit() {
   fit.layers = 2;
   fit.mean_rows = 1500;
   fit.persistence_permille = 220;
-  fit.overlap = {{10'000, {500'000, 20'000}, {40, 50}, {7, 0}}, {50'000, {400'000, 30'000}, {30, 40}, {6, 0}}};
+  fit.overlap = {{10'000, {500'000, 20'000}, {40, 50}, {7, 0}},
+                 {50'000, {400'000, 30'000}, {30, 40}, {6, 0}}};
   fit.thresholds = {{2500, {60'000, 2'000}, {900, 1000}, {1500, 800}, {100, 500}, {1, 2}},
                     {4000, {1'280'000, 10'000}, {700, 800}, {1600, 900}, {50, 400}, {3, 4}}};
   return fit;
 }
 
 std::string small_text(const Locality& fit) {
-  return locality_yaml(fit, {{"half", "GFDL-1.3", "hybridgen with select top-k, topk_ratio 0.5", "3 of 8", "abc"}},
-                       "def");
+  return locality_yaml(
+      fit, {{"half", "GFDL-1.3", "hybridgen with select top-k, topk_ratio 0.5", "3 of 8", "abc"}}, "def");
 }
 
 class LocalityFile : public ::testing::Test {
@@ -77,13 +78,17 @@ TEST_F(LocalityFile, Slips_areNamedWithPlaceAndRemedy) {
     const std::string said = complaint_about(old, now);
     EXPECT_NE(said.find(what), std::string::npos) << now << ": " << said;
   };
-  says("layers: 2", "layers: 3", "overlap[0].correlation_ppm: has 2 values; write one for each of the 3 layers");
-  says("correlation_ppm: [500000", "correlation_ppm: [5000000", "5000000 is out of range; write one between 0 and 1000000");
-  says("correlation_ppm: [500000", "correlation_ppm: [wide", "overlap[0].correlation_ppm[0]: expected an integer");
+  says("layers: 2", "layers: 3",
+       "overlap[0].correlation_ppm: has 2 values; write one for each of the 3 layers");
+  says("correlation_ppm: [500000", "correlation_ppm: [5000000",
+       "5000000 is out of range; write one between 0 and 1000000");
+  says("correlation_ppm: [500000", "correlation_ppm: [wide",
+       "overlap[0].correlation_ppm[0]: expected an integer");
   says("share_ppm: 50000", "share_ppm: 10000", "overlap[1].share_ppm: does not grow");
   says("alpha_milli: 4000", "alpha_milli: 2500", "thresholds[1].alpha_milli: does not grow");
   says("    growth_permille", "    grow_permille", "did you mean growth_permille?");
-  says("sharpness_permille: [1500", "sharpness_permille: [0", "0 is out of range; write one between 100 and 100000");
+  says("sharpness_permille: [1500", "sharpness_permille: [0",
+       "0 is out of range; write one between 100 and 100000");
   says("mean_rows: 1500", "mean_rows: 0", "out of range");
   says("    text: GFDL-1.3\n", "", "fitted_on[0].text: missing");
 }

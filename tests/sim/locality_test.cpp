@@ -42,7 +42,8 @@ TEST(UnionShare, AtItsEnds_isIndependentOrOneChoice) {
   for (const int group : {1, 2, 3, 4, 8, 64, 128}) {
     for (const double p : {0.0001, 0.01, 0.3, 0.99}) {
       const auto chosen = static_cast<std::int64_t>(p * kWholeShare);
-      EXPECT_NEAR(as_share(union_share(chosen, 0, group)), 1 - std::pow(1 - p, group), 1e-6) << p << " " << group;
+      EXPECT_NEAR(as_share(union_share(chosen, 0, group)), 1 - std::pow(1 - p, group), 1e-6)
+          << p << " " << group;
       EXPECT_EQ(union_share(chosen, kPpmOne, group), chosen) << p << " " << group;
     }
   }
@@ -71,7 +72,8 @@ Locality known() {
   fit.layers = kLayers;
   fit.mean_rows = 1000;
   fit.persistence_permille = 400;
-  fit.overlap = {{10'000, {600'000, 100'000}, {40, 60}, {0, 0}}, {160'000, {400'000, 300'000}, {20, 30}, {0, 0}}};
+  fit.overlap = {{10'000, {600'000, 100'000}, {40, 60}, {0, 0}},
+                 {160'000, {400'000, 300'000}, {20, 30}, {0, 0}}};
   fit.thresholds = {{2000, {70'000, 2'500}, {800, 900}, {1000, 2000}, {100, 600}, {0, 0}},
                     {4000, {280'000, 10'000}, {800, 900}, {1000, 2000}, {50, 400}, {0, 0}}};
   return fit;
@@ -89,8 +91,10 @@ double expected_share(const Locality& fit, const Selection& selection) {
 
 // 4 % lies in the middle of 1 and 16 % by logarithm.
 TEST(LocalityLaw, CorrelationBetweenPoints_isLinearInLogShare) {
-  EXPECT_NEAR(expected_share(known(), top_k(0, 40, 1000)), as_share(union_share(share_of(40, 1000), 500'000, 4)), 1e-5);
-  EXPECT_NEAR(expected_share(known(), top_k(1, 40, 1000)), as_share(union_share(share_of(40, 1000), 200'000, 4)), 1e-5);
+  EXPECT_NEAR(expected_share(known(), top_k(0, 40, 1000)),
+              as_share(union_share(share_of(40, 1000), 500'000, 4)), 1e-5);
+  EXPECT_NEAR(expected_share(known(), top_k(1, 40, 1000)),
+              as_share(union_share(share_of(40, 1000), 200'000, 4)), 1e-5);
 }
 
 TEST(LocalityLaw, BeyondThePoints_keepsTheLastCorrelation) {
@@ -147,8 +151,9 @@ std::string complaint(const Locality& fit, const Selection& selection) {
 }
 
 TEST(LocalityLaw, WhatWasNotFitted_isRefusedWithARemedy) {
-  EXPECT_NE(complaint(known(), over(4500, 0, 10, 100)).find("alpha 4.500 was not fitted (runs with 2 to 4 were)"),
-            std::string::npos)
+  EXPECT_NE(
+      complaint(known(), over(4500, 0, 10, 100)).find("alpha 4.500 was not fitted (runs with 2 to 4 were)"),
+      std::string::npos)
       << complaint(known(), over(4500, 0, 10, 100));
   Locality bare = known();
   bare.thresholds.clear();
@@ -166,9 +171,11 @@ ModelShape shape() {
   return model;
 }
 
-std::int64_t drawn(const LocalityOutcomes& outcomes, const Selection& selection, int request, std::int64_t step) {
+std::int64_t drawn(const LocalityOutcomes& outcomes, const Selection& selection, int request,
+                   std::int64_t step) {
   const bool threshold = selection.rule == SelectRule::threshold;
-  const std::int64_t most = std::min<std::int64_t>(selection.tokens, selection.rows_per_head * selection.group);
+  const std::int64_t most =
+      std::min<std::int64_t>(selection.tokens, selection.rows_per_head * selection.group);
   return outcomes.count(selection, RequestId(request), step,
                         selection.heads * (threshold ? 1 : selection.rows_per_head), selection.heads * most);
 }
@@ -179,7 +186,8 @@ TEST(LocalityOutcomes, Golden_countsOfSeedOne) {
   EXPECT_EQ(outcomes.name(), "locality (fitted on known)");
   std::vector<std::int64_t> counts;
   for (int step = 0; step < 4; ++step) counts.push_back(drawn(outcomes, top_k(0, 2000, 40'000), 0, step));
-  for (int step = 0; step < 4; ++step) counts.push_back(drawn(outcomes, over(4000, 1, 2000, 10'000), 3, step));
+  for (int step = 0; step < 4; ++step)
+    counts.push_back(drawn(outcomes, over(4000, 1, 2000, 10'000), 3, step));
   EXPECT_EQ(counts, (std::vector<std::int64_t>{8204, 7855, 8222, 8104, 401, 482, 598, 661}));
 }
 
@@ -288,8 +296,9 @@ RecordedRun run_of(const LocalityOutcomes& outcomes, double ratio, std::int64_t 
 TEST(FitLocality, OfCountsDrawnFromALaw_findsTheLawAgain) {
   const Locality law = known();
   const LocalityOutcomes outcomes(5, law, shape());
-  std::vector<RecordedRun> runs = {run_of(outcomes, 0.16, 0), run_of(outcomes, 1, 4000), run_of(outcomes, 0.01, 0),
-                                   run_of(outcomes, 1, 2000), run_of(outcomes, 0.1, 2000)};
+  std::vector<RecordedRun> runs = {run_of(outcomes, 0.16, 0), run_of(outcomes, 1, 4000),
+                                   run_of(outcomes, 0.01, 0), run_of(outcomes, 1, 2000),
+                                   run_of(outcomes, 0.1, 2000)};
   runs[0].may_end = 1000;
   runs[0].ended = 3;
   const Locality fit = fit_locality(shape(), runs);
@@ -302,8 +311,10 @@ TEST(FitLocality, OfCountsDrawnFromALaw_findsTheLawAgain) {
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     for (std::size_t i = 0; i < 2; ++i) {
       EXPECT_NEAR(static_cast<double>(fit.overlap[i].share), static_cast<double>(law.overlap[i].share), 300);
-      EXPECT_NEAR(static_cast<double>(fit.overlap[i].correlation_ppm[layer]), static_cast<double>(law.overlap[i].correlation_ppm[layer]), 20'000);
-      EXPECT_NEAR(static_cast<double>(fit.overlap[i].step_permille[layer]), static_cast<double>(law.overlap[i].step_permille[layer]), 10);
+      EXPECT_NEAR(static_cast<double>(fit.overlap[i].correlation_ppm[layer]),
+                  static_cast<double>(law.overlap[i].correlation_ppm[layer]), 20'000);
+      EXPECT_NEAR(static_cast<double>(fit.overlap[i].step_permille[layer]),
+                  static_cast<double>(law.overlap[i].step_permille[layer]), 10);
     }
     for (const LocalityThreshold& curve : fit.thresholds) {
       EXPECT_NEAR(static_cast<double>(curve.growth_permille[layer]), layer == 0 ? 800 : 900, 60) << layer;
@@ -317,7 +328,8 @@ TEST(FitLocality, OfCountsDrawnFromALaw_findsTheLawAgain) {
          {over(4000, static_cast<int>(layer), 4000, 4000), over(2000, static_cast<int>(layer), 400, 4000)}) {
       EXPECT_NEAR(expected_share(fit, selection) / expected_share(law, selection), 1, 0.06) << layer;
     }
-    EXPECT_NEAR(static_cast<double>(fit.thresholds[1].step_permille[layer]), static_cast<double>(law.thresholds[1].step_permille[layer]), 30);
+    EXPECT_NEAR(static_cast<double>(fit.thresholds[1].step_permille[layer]),
+                static_cast<double>(law.thresholds[1].step_permille[layer]), 30);
   }
 }
 
