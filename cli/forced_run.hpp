@@ -21,7 +21,7 @@ class ForcedRun {
   // behind the ids. on_attention, where given, hears what choosing host rows did, on the device's lane.
   // DoesNotFit before memory is taken.
   ForcedRun(const LoadedExperiment& loaded, const Composition& composition, const Params& params,
-            std::shared_ptr<const HostModel> model, const std::vector<std::int32_t>& ids, Tokens from,
+            const std::shared_ptr<const HostModel>& model, const std::vector<std::int32_t>& ids, Tokens from,
             Tokens answer_tokens = 0, std::function<void(const AttentionSample&)> on_attention = {});
 
   // One step: the prompt, then a token. False when all ids are fed and the answer is whole.

@@ -67,6 +67,7 @@ int run_command(const std::vector<std::string>& arguments) {
   check_plays(executor_name, machine, plan);
   const TokenFeed feed = feed_of(loaded);
   const std::shared_ptr<const HostModel> model = model_of(loaded, source_of(machine, plan.device_tier));
+  if (experiment.weights == WeightSource::files) require_skew(plan, *model, loaded.model);
 
   ResultHeader header;
   header.executor = executor_name;

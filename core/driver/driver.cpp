@@ -8,10 +8,6 @@
 namespace hybridgen {
 namespace {
 
-Bytes token_bytes(const ModelShape& model, const MemoryPlan& plan) {
-  return model.layers * model.kv_row_bytes(bytes_of(plan.kv_dtype));
-}
-
 // Everything below indexes by what the report says, so nothing of it is taken on trust.
 void check_report(const Report& report, const Step& step, const Machine& machine) {
   HG_CHECK(report.step == step.id && report.records.size() == step.ops.size(),
@@ -43,7 +39,8 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
     : machine_(machine),
       policy_(policy),
       executor_(executor),
-      residency_(machine, token_bytes(model, policy.memory_plan()),
+      layers_(model.layers),
+      residency_(machine, model.kv_row_bytes(bytes_of(policy.memory_plan().kv_dtype)), model.layers,
                  static_cast<int>(workload.requests.size())) {
   check_fits(machine, policy.memory_plan());
   // What does not move is reserved; KV grows into its reservation as tokens arrive.
@@ -105,18 +102,27 @@ void Driver::apply(const Decision& decision) {
     const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens + released;
     const Tokens to_host = row.host_tokens - request.host_tokens - row.evict_tokens;
     HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && row.drop_tokens >= 0 &&
-                 to_device >= 0 && to_host >= 0 &&
+                 row.trim_tokens >= 0 && to_device >= 0 && to_host >= 0 &&
                  to_device + to_host + row.drop_tokens - released == row.query_tokens,
              "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
                      << " new tokens, " << to_device << " to the device, " << to_host << " to the host, "
                      << row.drop_tokens << " dropped, " << released << " of them cached ones");
     take_slot(row);
     for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
-      const TierId host = half == KvHalf::k ? plan.host_k_tier : plan.host_v_tier;
-      if (row.evict_tokens > 0) residency_.move(row.request, half, plan.device_tier, host, row.evict_tokens);
-      if (released > 0) residency_.release(row.request, half, plan.device_tier, released);
-      if (to_host > 0) residency_.append(row.request, half, host, to_host);
-      if (to_device > 0) residency_.append(row.request, half, plan.device_tier, to_device);
+      const HostLayers& host = half == KvHalf::k ? plan.k_on_host : plan.v_on_host;
+      for (const HostLayers::Share& share : host.shares(layers_)) {
+        if (share.layers == 0) continue;
+        if (row.evict_tokens > 0) {
+          residency_.move(row.request, half, plan.device_tier, share.tier, share.layers * row.evict_tokens);
+        }
+        if (row.trim_tokens > 0) {
+          const int pooled = share.of_the_last(plan.pooled_layers(layers_), layers_);
+          residency_.trim(row.request, half, share.tier, pooled * row.trim_tokens);
+        }
+        if (to_host > 0) residency_.append(row.request, half, share.tier, share.layers * to_host);
+      }
+      if (released > 0) residency_.release(row.request, half, plan.device_tier, layers_ * released);
+      if (to_device > 0) residency_.append(row.request, half, plan.device_tier, layers_ * to_device);
     }
     request.device_tokens = row.device_tokens;
     request.host_tokens = row.host_tokens;

@@ -45,6 +45,7 @@ class Driver {
   const Machine& machine_;
   Policy& policy_;
   Executor& executor_;
+  int layers_;
   Residency residency_;
   Estimator estimator_;
   StepTimes times_;  // of the step before

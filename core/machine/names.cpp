@@ -16,7 +16,8 @@ constexpr std::array<const char*, kOpKinds> kOpNames = {
     "send_rows",     "device_logits", "joint_attend", "project_out",    "ffn",           "lm_head",
     "sample",        "host_attend",   "send_partial", "device_partial", "join_partials", "page_bounds",
     "select_pages",  "attend_pages",  "score_prompt", "keep_rows",      "evict_row",     "attend_kept",
-    "predict_query", "pack_keys",     "send_keys",    "row_logits",     "fit_logits",    "correct_scores"};
+    "predict_query", "pack_keys",     "send_keys",    "row_logits",     "fit_logits",    "correct_scores",
+    "partial_keys",  "partial_select", "send_choice", "pool_row",       "attend_fetched"};
 
 template <std::size_t N, class Kind>
 const char* pick(const std::array<const char*, N>& names, Kind kind) {

@@ -50,7 +50,7 @@ Op ModelOps::exchange_op(OpKind kind, Role role, const RequestDecision& row, int
   return op;
 }
 
-// Rows at random from one tier into a buffer beside the host's K.
+// Rows at random from one tier into an exchange buffer.
 Op ModelOps::gather_op(OpKind kind, TierId from, const RequestDecision& row, int layer, Tokens first,
                        const SelectedRows& rows) const {
   Op op = exchange_op(kind, Role::host, row, layer);
@@ -58,7 +58,7 @@ Op ModelOps::gather_op(OpKind kind, TierId from, const RequestDecision& row, int
   op.work.rows_per_head = rows.per_head;
   const Amount bytes = scaled(rows.total, head_row_bytes());
   op.traffic.accesses.push_back({from, Direction::read, bytes, head_row_bytes()});
-  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::write, bytes});
+  op.traffic.accesses.push_back({plan_.exchange_tier, Direction::write, bytes});
   return op;
 }
 
@@ -128,8 +128,8 @@ Op ModelOps::load_kv(const RequestDecision& row, int layer, int buffer, Tokens t
   op.work.kv = KvPlace::staging;
   op.work.buffer = buffer;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, Amount::fixed(tokens * row_bytes())});
-  op.traffic.copies.push_back({plan_.host_v_tier, plan_.device_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.host_k(layer), plan_.device_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.host_v(layer), plan_.device_tier, Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -140,8 +140,8 @@ Op ModelOps::offload_kv(const RequestDecision& row, int layer, KvPlace place, in
   op.work.buffer = buffer;
   op.work.first_token = first;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k_tier, Amount::fixed(tokens * row_bytes())});
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v_tier, Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k(layer), Amount::fixed(tokens * row_bytes())});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -161,7 +161,7 @@ Op ModelOps::send_query(const RequestDecision& row, int layer, bool predicted) c
   Op op = exchange_op(OpKind::send_query, Role::d2h, row, layer);
   op.work.predicted = predicted;
   op.traffic.copies.push_back(
-      {plan_.device_tier, plan_.host_k_tier, Amount::fixed(model_.q_width() * kQueryBytes)});
+      {plan_.device_tier, plan_.exchange_tier, Amount::fixed(model_.q_width() * kQueryBytes)});
   return op;
 }
 
@@ -170,7 +170,7 @@ Op ModelOps::host_logits(const RequestDecision& row, int layer, Tokens first, To
   op.work.first_token = first;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * tokens);
-  op.traffic.accesses.push_back({plan_.host_k_tier, Direction::read, Amount::fixed(tokens * row_bytes())});
+  op.traffic.accesses.push_back({plan_.host_k(layer), Direction::read, Amount::fixed(tokens * row_bytes())});
   return op;
 }
 
@@ -186,24 +186,25 @@ Op ModelOps::select(const RequestDecision& row, int layer, Tokens tokens, Select
 }
 
 Op ModelOps::pack_keys(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const {
-  return gather_op(OpKind::pack_keys, plan_.host_k_tier, row, layer, first, rows);
+  return gather_op(OpKind::pack_keys, plan_.host_k(layer), row, layer, first, rows);
 }
 
 Op ModelOps::pack_rows(const RequestDecision& row, int layer, Tokens first, const SelectedRows& rows) const {
-  return gather_op(OpKind::pack_rows, plan_.host_v_tier, row, layer, first, rows);
+  return gather_op(OpKind::pack_rows, plan_.host_v(layer), row, layer, first, rows);
 }
 
 Op ModelOps::send_scores(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = exchange_op(OpKind::send_scores, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, row_logits_bytes())});
+  op.traffic.copies.push_back(
+      {plan_.exchange_tier, plan_.device_tier, scaled(rows.total, row_logits_bytes())});
   return op;
 }
 
 Op ModelOps::send_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = exchange_op(OpKind::send_rows, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, scaled(rows.total, head_row_bytes())});
+  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, scaled(rows.total, head_row_bytes())});
   return op;
 }
 
@@ -266,7 +267,7 @@ Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) c
   Op op = request_op(OpKind::host_attend, Role::host, row, layer);
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * tokens);
-  for (const TierId tier : {plan_.host_k_tier, plan_.host_v_tier}) {
+  for (const TierId tier : {plan_.host_k(layer), plan_.host_v(layer)}) {
     op.traffic.accesses.push_back({tier, Direction::read, Amount::fixed(tokens * row_bytes())});
   }
   return op;
@@ -274,7 +275,7 @@ Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) c
 
 Op ModelOps::send_partial(const RequestDecision& row, int layer) const {
   Op op = request_op(OpKind::send_partial, Role::h2d, row, layer);
-  op.traffic.copies.push_back({plan_.host_k_tier, plan_.device_tier, Amount::fixed(partial_bytes(model_))});
+  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, Amount::fixed(partial_bytes(model_))});
   return op;
 }
 
@@ -394,6 +395,70 @@ Op ModelOps::attend_kept(const RequestDecision& row, int layer, const KeptBy& by
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * row.device_tokens);
   device_access(op, Direction::read, 2 * row.device_tokens * row_bytes() + mass);
   device_access(op, Direction::write, mass);
+  return op;
+}
+
+// One that works on the new tokens' rows in the layer's staging buffer.
+Op ModelOps::partial_op(OpKind kind, Role role, const RequestDecision& row, int layer) const {
+  Op op = exchange_op(kind, role, row, layer);
+  op.work.kv = KvPlace::staging;
+  op.work.first_token = row.first_position;
+  op.work.tokens = row.query_tokens;
+  return op;
+}
+
+// A prompt skews its queries whole to choose among the columns.
+Op ModelOps::partial_keys(const RequestDecision& row, int layer) const {
+  Op op = partial_op(OpKind::partial_keys, Role::device, row, layer);
+  const int read = row.prefill() ? model_.head_dim : plan_.partial.columns;
+  const std::int64_t products =
+      model_.kv_width() * plan_.partial.columns + (row.prefill() ? model_.q_width() * model_.head_dim : 0);
+  op.traffic.flops = Amount::fixed(2 * row.query_tokens * products);
+  device_access(op, Direction::read, row.query_tokens * row_bytes() + skew_bytes(model_, read));
+  device_access(op, Direction::write, row.query_tokens * partial_row_bytes(model_, plan_));
+  return op;
+}
+
+// Every score is looked at twice: counted, then chosen.
+Op ModelOps::partial_select(const RequestDecision& row, int layer, std::int64_t alpha_milli) const {
+  Op op = exchange_op(OpKind::partial_select, Role::device, row, layer);
+  op.work.rule = SelectRule::mean_threshold;
+  op.work.first_token = row.first_position;  // whose token reads the rows
+  op.work.tokens = row.scan_tokens;
+  op.work.rows_per_head = row.rows_per_head;
+  op.work.alpha_milli = alpha_milli;
+  const std::int64_t scores = model_.query_heads * row.scan_tokens;
+  op.traffic.flops = Amount::fixed(2 * scores * partial_width(plan_.partial.columns));
+  op.traffic.items = Amount::fixed(2 * scores);
+  device_access(
+      op, Direction::read,
+      row.scan_tokens * partial_row_bytes(model_, plan_) + skew_bytes(model_, plan_.partial.columns));
+  return op;
+}
+
+Op ModelOps::send_choice(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+  Op op = exchange_op(OpKind::send_choice, Role::d2h, row, layer);
+  op.work.rows_per_head = rows.per_head;
+  op.traffic.copies.push_back({plan_.device_tier, plan_.exchange_tier, scaled(rows.total, kIndexBytes)});
+  return op;
+}
+
+// With each KV head's K goes the number of the slot that its rows take.
+Op ModelOps::pool_row(const RequestDecision& row, int layer) const {
+  Op op = partial_op(OpKind::pool_row, Role::d2h, row, layer);
+  op.traffic.copies.push_back(
+      {plan_.device_tier, plan_.host_k(layer), Amount::fixed(row_bytes() + model_.kv_heads * kIndexBytes)});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(row_bytes())});
+  return op;
+}
+
+// The new token's rows are read once per query head, as the fetched ones are.
+Op ModelOps::attend_fetched(const RequestDecision& row, int layer, const SelectedRows& rows) const {
+  Op op = partial_op(OpKind::attend_fetched, Role::device, row, layer);
+  op.work.rows_per_head = rows.per_head;
+  const Amount all = {rows.total.base + model_.query_heads, rows.total.per_count, rows.total.outcome};
+  op.traffic.flops = scaled(all, 4LL * model_.head_dim);
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, scaled(all, 2 * head_row_bytes())});
   return op;
 }
 

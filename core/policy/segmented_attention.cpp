@@ -123,8 +123,7 @@ std::vector<OpId> SegmentedStep::decode(int layer, OpId norm_qkv) {
 }
 
 void SegmentedAttention::plan_memory(const RequestShape& largest, MemoryPlan& plan) const {
-  plan.host_k_tier = needs_.placement->host_k();
-  plan.host_v_tier = needs_.placement->host_v();
+  needs_.placement->fill_in(plan);
   plan.segment_tokens = std::min(needs_.split->most_device_tokens() + sinks_, largest.most_context());
   // Where a request has host tokens, this is sinks_: they, a host token and the newest one are its context.
   plan.sink_tokens = std::min(sinks_, plan.segment_tokens - 1);

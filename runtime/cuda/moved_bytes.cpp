@@ -72,23 +72,23 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::keep_kv:
       return bytes.access(device, 4 * rows);  // read and written
     case OpKind::load_kv:
-      bytes.copy(plan_.host_k_tier, device, rows);
-      return bytes.copy(plan_.host_v_tier, device, rows);
+      bytes.copy(plan_.host_k(op.layer), device, rows);
+      return bytes.copy(plan_.host_v(op.layer), device, rows);
     case OpKind::offload_kv:
-      bytes.copy(device, plan_.host_k_tier, rows);
-      return bytes.copy(device, plan_.host_v_tier, rows);
+      bytes.copy(device, plan_.host_k(op.layer), rows);
+      return bytes.copy(device, plan_.host_v(op.layer), rows);
     case OpKind::send_query:
-      return bytes.copy(device, plan_.host_k_tier, shape_.q_width() * kFloat);
+      return bytes.copy(device, plan_.exchange_tier, shape_.q_width() * kFloat);
     case OpKind::send_scores:
-      return bytes.copy(plan_.host_k_tier, device, chosen * kFloat);
+      return bytes.copy(plan_.exchange_tier, device, chosen * kFloat);
     case OpKind::send_rows:
-      return bytes.copy(plan_.host_k_tier, device, chosen * head_row_);
+      return bytes.copy(plan_.exchange_tier, device, chosen * head_row_);
     case OpKind::device_logits:
       return bytes.access(device, rows);
     case OpKind::joint_attend:
       return bytes.access(device, rows + chosen * (head_row_ + kFloat));
     case OpKind::send_partial:
-      return bytes.copy(plan_.host_k_tier, device, (shape_.q_width() + shape_.query_heads) * kFloat);
+      return bytes.copy(plan_.exchange_tier, device, (shape_.q_width() + shape_.query_heads) * kFloat);
     case OpKind::join_partials:
       return bytes.access(device, (shape_.q_width() + shape_.query_heads) * kFloat);
     case OpKind::sample:
@@ -103,6 +103,11 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::row_logits:
     case OpKind::fit_logits:
     case OpKind::correct_scores:
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::attend_fetched:
       break;
     case OpKind::score_prompt:
     case OpKind::keep_rows:

@@ -27,9 +27,9 @@ void OpRunner::load_kv(const OpContext& context) {
   const Tokens count = op.work.tokens;
   const RowStore& k = kv.device_k(KvPlace::staging, op.layer, op.work.buffer);
   const RowStore& v = kv.device_v(KvPlace::staging, op.layer, op.work.buffer);
-  context.bytes.copy(plan_.host_k_tier, plan_.device_tier,
+  context.bytes.copy(plan_.host_k(op.layer), plan_.device_tier,
                      copy_rows(kv.host_k(op.layer), 0, k, 0, count, shape_.kv_heads, head_row_));
-  context.bytes.copy(plan_.host_v_tier, plan_.device_tier,
+  context.bytes.copy(plan_.host_v(op.layer), plan_.device_tier,
                      copy_rows(kv.host_v(op.layer), 0, v, 0, count, shape_.kv_heads, head_row_));
 }
 
@@ -42,10 +42,10 @@ void OpRunner::offload_kv(const OpContext& context) {
   Tokens token = op.work.first_token - kv.size().sink_tokens;
   for (const SlotRun& run : segment_runs(op.work.first_token, op.work.tokens, k.slots, k.sinks)) {
     context.bytes.copy(
-        plan_.device_tier, plan_.host_k_tier,
+        plan_.device_tier, plan_.host_k(op.layer),
         copy_rows(k, run.slot, kv.host_k(op.layer), token, run.count, shape_.kv_heads, head_row_));
     context.bytes.copy(
-        plan_.device_tier, plan_.host_v_tier,
+        plan_.device_tier, plan_.host_v(op.layer),
         copy_rows(v, run.slot, kv.host_v(op.layer), token, run.count, shape_.kv_heads, head_row_));
     token += run.count;
   }
@@ -76,14 +76,14 @@ void OpRunner::send_query(const OpContext& context) {
                      : act_.qkv.data() + query * act_.qkv_width;
   const auto bytes = static_cast<Bytes>(shape_.q_width() * static_cast<std::int64_t>(sizeof(float)));
   std::memcpy(buffers(context).exchange(work.buffer).query, from, static_cast<std::size_t>(bytes));
-  context.bytes.copy(plan_.device_tier, plan_.host_k_tier, bytes);
+  context.bytes.copy(plan_.device_tier, plan_.exchange_tier, bytes);
 }
 
 void OpRunner::send_scores(const OpContext& context) {
   const Exchange& exchange = exchange_of(context);
   const Bytes bytes = exchange.scores_up() * static_cast<Bytes>(sizeof(float));
   std::memcpy(exchange.device_chosen_scores, exchange.chosen_scores, static_cast<std::size_t>(bytes));
-  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+  context.bytes.copy(plan_.exchange_tier, plan_.device_tier, bytes);
 }
 
 void OpRunner::send_rows(const OpContext& context) {
@@ -92,7 +92,7 @@ void OpRunner::send_rows(const OpContext& context) {
   const Bytes bytes = exchange.rows_up() * head_row_;
   std::memcpy(keys ? exchange.device_packed_keys : exchange.device_packed,
               keys ? exchange.packed_keys : exchange.packed, static_cast<std::size_t>(bytes));
-  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+  context.bytes.copy(plan_.exchange_tier, plan_.device_tier, bytes);
 }
 
 void OpRunner::send_partial(const OpContext& context) {
@@ -100,7 +100,7 @@ void OpRunner::send_partial(const OpContext& context) {
   const auto bytes =
       static_cast<Bytes>((shape_.q_width() + shape_.query_heads) * static_cast<std::int64_t>(sizeof(float)));
   std::memcpy(request.host_partial_up.out, request.host_partial.out, static_cast<std::size_t>(bytes));
-  context.bytes.copy(plan_.host_k_tier, plan_.device_tier, bytes);
+  context.bytes.copy(plan_.exchange_tier, plan_.device_tier, bytes);
 }
 
 }  // namespace hybridgen

@@ -8,6 +8,7 @@
 
 #include "core/base/check.hpp"
 #include "core/residency/exchange.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/pack.hpp"
 #include "runtime/kernels/select.hpp"
@@ -41,7 +42,7 @@ struct ThreadPartial {
 HostOps::HostOps(const ModelShape& shape, const MemoryPlan& plan)
     : shape_(shape),
       plan_(plan),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
@@ -85,7 +86,7 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
       walked += end - begin;
     }
   });
-  context.bytes.access(plan_.host_k_tier, walked * head_row_);
+  context.bytes.access(plan_.host_k(context.op.layer), walked * head_row_);
 }
 
 std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) const {
@@ -187,8 +188,9 @@ void HostOps::pack(const OpContext& context, RequestBuffers& request) const {
                          offsets[index + 1] - offsets[index], target + offsets[index] * head_row_);
     }
   });
-  context.bytes.access(keys ? plan_.host_k_tier : plan_.host_v_tier, exchange.rows_up() * head_row_);
-  context.bytes.access(plan_.host_k_tier, exchange.rows_up() * head_row_);
+  const int layer = context.op.layer;
+  context.bytes.access(keys ? plan_.host_k(layer) : plan_.host_v(layer), exchange.rows_up() * head_row_);
+  context.bytes.access(plan_.exchange_tier, exchange.rows_up() * head_row_);
 }
 
 // Each thread walks its share of the tokens grain by grain and joins the grains' partials; the threads'
@@ -233,8 +235,8 @@ void HostOps::host_attend(const OpContext& context, RequestBuffers& request) con
     const Partial part = part_of(thread).joined;
     kernels::merge_partials(shape_.query_heads, shape_.head_dim, all.out, all.lse, part.out, part.lse);
   }
-  context.bytes.access(plan_.host_k_tier, walked * head_row_);
-  context.bytes.access(plan_.host_v_tier, walked * head_row_);
+  context.bytes.access(plan_.host_k(context.op.layer), walked * head_row_);
+  context.bytes.access(plan_.host_v(context.op.layer), walked * head_row_);
 }
 
 }  // namespace hybridgen

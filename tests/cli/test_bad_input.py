@@ -145,11 +145,12 @@ class Capacity(CliTest):
         message = self.refused(3, "simulate", EXPERIMENT, "--platform", small, "--out", self.folder / "out", lines=9)
         self.assertIn("hbm is short by", message)
         self.assertIn("would fit: no batch, context or policy does; use a smaller model or a larger platform", message)
-        # Room for the weights but for no token on the host: less on the host is what would fit.
+        # Room for the weights but for no exchange in DRAM: less of it is what would fit, or a policy that keeps all of
+        # its KV on the device or, without exchange, in CXL memory.
         none = self.edited(PLATFORM, "capacity_GiB: 512", "capacity_GiB: 0.0000001")
-        message = self.refused(3, "simulate", EXPERIMENT, "--platform", none, "--out", self.folder / "out", lines=10)
+        message = self.refused(3, "simulate", EXPERIMENT, "--platform", none, "--out", self.folder / "out", lines=11)
         self.assertIn("dram is short by", message)
-        self.assertIn("would fit: policy.preset: full-gpu", message)
+        self.assertIn("would fit: policy.preset: full-gpu\nwould fit: policy.preset: flexgen", message)
 
     def test_run_without_weights_status_4(self):
         message = self.refused(4, "run", "configs/h100/full-gpu.yaml", "--out", self.folder / "out")

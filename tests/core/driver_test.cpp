@@ -169,22 +169,22 @@ TEST_F(DriverTest, forced_decisions_that_lose_a_token_are_refused) {
 }
 
 TEST_F(DriverTest, does_not_fit_says_the_shortage_per_tier_and_what_for) {
-  const test::TinyMachine small({9000, 500, 1 << 30});
+  const test::TinyMachine small({9000, 500, 600});
   Policy policy = test::make_policy(small.machine, model_, {1, 10, 4}, "hybridgen");
   test::ScriptedExecutor executor(small.machine);
   // hbm: weights 2 x 4224 + 4 x 60 + segment 320 + staging 800 + exchange 224 = 10032, and 6696 to work in;
-  // dram: K 360 + V 360 + 224 = 944, and 288.
+  // dram: 224 and 288, which leaves no room for K 360 + V 360; they would lie in cxl.
   EXPECT_THAT(
       [&] {
         Driver(small.machine, model_, {1, 10, 4}, policy, executor);
       },
-      ThrowsMessage<DoesNotFit>(
-          AllOf(HasSubstr("does not fit on tiny:\n  hbm: needs 16728 bytes, has 9000 (short by 7728)"),
-                HasSubstr("\n    weights: 8688"), HasSubstr("\n    device segment: 320"),
-                HasSubstr("\n    staging: 800"), HasSubstr("\n    exchange buffers: 224"),
-                HasSubstr("\n    activations: 6536"), HasSubstr("\n    workspace: 160"),
-                HasSubstr("\n  dram: needs 1232 bytes, has 500 (short by 732)"),
-                HasSubstr("\n    host K: 360"), HasSubstr("\n    host V: 360"))));
+      ThrowsMessage<DoesNotFit>(AllOf(
+          HasSubstr("does not fit on tiny:\n  hbm: needs 16728 bytes, has 9000 (short by 7728)"),
+          HasSubstr("\n    weights: 8688"), HasSubstr("\n    device segment: 320"),
+          HasSubstr("\n    staging: 800"), HasSubstr("\n    exchange buffers: 224"),
+          HasSubstr("\n    activations: 6536"), HasSubstr("\n    workspace: 160"),
+          HasSubstr("\n  dram: needs 512 bytes, has 500 (short by 12)"),
+          HasSubstr("\n  cxl: needs 720 bytes, has 600 (short by 120)\n    host K: 360\n    host V: 360"))));
   EXPECT_TRUE(executor.steps().empty());
 }
 

@@ -16,7 +16,7 @@ constexpr Bytes kTokenBytes = 10;
 class ResidencyTest : public testing::Test {
  protected:
   test::TinyMachine tiny_{{100, 60, 1000}};  // bytes of hbm, dram, cxl: 10, 6 and 100 tokens
-  Residency residency_{tiny_.machine, kTokenBytes, 2};
+  Residency residency_{tiny_.machine, kTokenBytes, 1, 2};
   const RequestId first_{0};
   const RequestId second_{1};
 };
@@ -24,8 +24,8 @@ class ResidencyTest : public testing::Test {
 TEST_F(ResidencyTest, append_counts_tokens_and_bytes) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 3);
   residency_.append(second_, KvHalf::v, tiny_.hbm, 2);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.hbm), 3);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::v, tiny_.hbm), 0);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 3);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::v, tiny_.hbm), 0);
   EXPECT_EQ(residency_.tokens(second_, KvHalf::v), 2);
   EXPECT_EQ(residency_.used(tiny_.hbm), 50);
 }
@@ -52,17 +52,32 @@ TEST_F(ResidencyTest, withheld_memory_is_neither_free_nor_used) {
 TEST_F(ResidencyTest, release_gives_room_back_and_no_more_than_there_is) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   residency_.release(first_, KvHalf::k, tiny_.hbm, 2);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.hbm), 3);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 3);
   EXPECT_EQ(residency_.used(tiny_.hbm), 30);
   EXPECT_EQ(residency_.peak(tiny_.hbm), 50);
   EXPECT_THROW(residency_.release(first_, KvHalf::k, tiny_.hbm, 4), InternalError);
 }
 
+TEST_F(ResidencyTest, trim_gives_room_back_of_tokens_that_stay) {
+  residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
+  residency_.append(second_, KvHalf::k, tiny_.hbm, 1);
+  residency_.trim(first_, KvHalf::k, tiny_.hbm, 1);
+  residency_.trim(first_, KvHalf::k, tiny_.hbm, 1);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 5);
+  EXPECT_EQ(residency_.used(tiny_.hbm), 40);
+  EXPECT_EQ(residency_.peak(tiny_.hbm), 60);
+  EXPECT_THROW(residency_.trim(first_, KvHalf::k, tiny_.hbm, 4), InternalError);
+  residency_.drop(first_);
+  EXPECT_EQ(residency_.used(tiny_.hbm), 10);
+  residency_.append(first_, KvHalf::k, tiny_.hbm, 5);  // whole again
+  EXPECT_EQ(residency_.used(tiny_.hbm), 60);
+}
+
 TEST_F(ResidencyTest, move_takes_from_one_tier_and_gives_to_the_other) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   residency_.move(first_, KvHalf::k, tiny_.hbm, tiny_.dram, 2);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.hbm), 3);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.dram), 2);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 3);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.dram), 2);
   EXPECT_EQ(residency_.tokens(first_, KvHalf::k), 5);
   EXPECT_EQ(residency_.used(tiny_.hbm), 30);
   EXPECT_EQ(residency_.used(tiny_.dram), 20);
@@ -72,7 +87,17 @@ TEST_F(ResidencyTest, move_of_tokens_that_are_not_there_is_our_bug) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   EXPECT_THROW(residency_.move(first_, KvHalf::k, tiny_.hbm, tiny_.dram, 6), InternalError);
   EXPECT_THROW(residency_.move(first_, KvHalf::v, tiny_.hbm, tiny_.dram, 1), InternalError);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::k, tiny_.hbm), 5);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 5);
+}
+
+TEST_F(ResidencyTest, token_is_a_row_of_every_layer_in_whichever_tiers) {
+  Residency three_layers(tiny_.machine, kTokenBytes, 3, 1);
+  three_layers.append(first_, KvHalf::k, tiny_.dram, 2 * 2);
+  three_layers.append(first_, KvHalf::k, tiny_.cxl, 2);
+  EXPECT_EQ(three_layers.tokens(first_, KvHalf::k), 2);
+  EXPECT_EQ(three_layers.used(tiny_.dram), 4 * kTokenBytes);
+  three_layers.append(first_, KvHalf::k, tiny_.cxl, 1);
+  EXPECT_THROW(three_layers.tokens(first_, KvHalf::k), InternalError) << "one layer's row of a token alone";
 }
 
 TEST_F(ResidencyTest, move_into_a_full_tier_is_our_bug) {
@@ -84,7 +109,7 @@ TEST_F(ResidencyTest, event_on_a_tier_that_does_not_exist_is_our_bug) {
   residency_.append(first_, KvHalf::v, tiny_.cxl, 5);
   EXPECT_THROW(residency_.append(second_, KvHalf::k, TierId(), 1), InternalError);
   EXPECT_THROW(residency_.move(second_, KvHalf::k, TierId(), tiny_.dram, 1), InternalError);
-  EXPECT_EQ(residency_.tokens(first_, KvHalf::v, tiny_.cxl), 5);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::v, tiny_.cxl), 5);
 }
 
 TEST_F(ResidencyTest, drop_frees_every_tier_of_one_request) {

@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv)");
+      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv, infinigen)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
@@ -134,7 +134,7 @@ TEST(Experiment, Unset_takesAKeyOutOrSaysThatItIsNotThere) {
 
 TEST(Experiment, yaml_reads_back_equal) {
   for (const char* policy :
-       {"preset: full-gpu, kv_dtype: fp32", "preset: flexgen, placement: semantic",
+       {"preset: full-gpu, kv_dtype: fp32", "preset: full-gpu, kv_dtype: bf16", "preset: flexgen, placement: semantic",
         "preset: hybridgen, device_kv_tokens: 7, topk_ratio: 0.000001",
         "preset: hybridgen, select: threshold, alpha: 0.001, max_rows_ratio: 1, device_kv_tokens: 1",
         "preset: flexgen, attention: logit-parallel, select: all, split: fixed, lookahead: off, "

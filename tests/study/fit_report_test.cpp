@@ -64,15 +64,21 @@ TEST_F(Fit, what_would_fit_fits_and_nothing_larger_does) {
 }
 
 TEST_F(Fit, another_tier_is_offered_where_it_has_room) {
-  // 512 GiB of DRAM and 256 GiB of CXL hold 512 of 1 GiB only if V lies in CXL.
-  const FitReport refused = report("hybridgen", {{"policy.placement", "unified"},
+  // 512 GiB of DRAM and 256 GiB of CXL hold 600 of 1 GiB only if the half of each is not all in CXL.
+  const FitReport refused = report("hybridgen", {{"policy.placement", "semantic"},
                                                  {"policy.device_kv_tokens", "64"},
                                                  {"workload.prompt_tokens", "8192"},
-                                                 {"workload.batch", "512"}});
+                                                 {"workload.batch", "600"}});
   ASSERT_FALSE(refused.fits());
   const auto& lines = refused.what_would_fit;
-  EXPECT_NE(std::find(lines.begin(), lines.end(), "policy.placement: semantic"), lines.end())
-      << to_text(refused);
+  for (const char* placement : {"unified", "tier-order"}) {
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), std::string("policy.placement: ") + placement), 1)
+        << to_text(refused);
+  }
+  for (const char* placement : {"k-in-cxl", "interleave"}) {
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), std::string("policy.placement: ") + placement), 0)
+        << to_text(refused);
+  }
 }
 
 TEST_F(Fit, weights_that_never_fit_say_so) {

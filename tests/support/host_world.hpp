@@ -13,15 +13,16 @@
 
 namespace hybridgen::testing {
 
-inline Machine host_machine(int threads = 1, bool cxl = false) {
+inline Machine host_machine(int threads = 1, bool cxl = false, Bytes dram_bytes = 8LL << 30,
+                            double cxl_bytes_per_s = 10e9) {
   Machine machine("test-host");
   const ChannelId dram = machine.add_channel("dram", ChannelKind::memory, 30e9);
   const ChannelId up = machine.add_channel("h2d", ChannelKind::link, 10e9);
   const ChannelId down = machine.add_channel("d2h", ChannelKind::link, 10e9);
-  const ChannelId far = machine.add_channel("cxl", ChannelKind::memory, 10e9);
+  const ChannelId far = machine.add_channel("cxl", ChannelKind::memory, cxl_bytes_per_s);
   std::vector<TierId> host_tiers = {machine.add_tier("device", TierKind::hbm, 8LL << 30, dram)};
   const TierId device = host_tiers.front();
-  host_tiers = {machine.add_tier("dram", TierKind::dram, 8LL << 30, dram)};
+  host_tiers = {machine.add_tier("dram", TierKind::dram, dram_bytes, dram)};
   if (cxl) {
     host_tiers.push_back(machine.add_tier("cxl", TierKind::cxl, 8LL << 30, far, true));
     host_tiers.push_back(machine.add_tier("both", TierKind::interleaved, 16LL << 30, far, true));

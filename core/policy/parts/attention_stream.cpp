@@ -64,8 +64,7 @@ class StreamAttention final : public AttentionPart {
   explicit StreamAttention(AttentionNeeds needs) : needs_(std::move(needs)) {}
 
   void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
-    plan.host_k_tier = needs_.placement->host_k();
-    plan.host_v_tier = needs_.placement->host_v();
+    needs_.placement->fill_in(plan);
     plan.host_tokens = largest.most_context();
     plan.staging_tokens = largest.most_context();
     plan.staging_buffers = kBuffers;

@@ -1,5 +1,5 @@
 // placement: semantic. The host segment's K lies in DRAM, where every step scans it; its V in CXL memory, of
-// which a step reads only the selected rows.
+// which a step reads only the selected rows. K of the layers that DRAM has no room for lies there as well.
 #include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
 
@@ -11,6 +11,7 @@ class Semantic final : public PlacementPart {
   Semantic(TierId dram, TierId cxl) : dram_(dram), cxl_(cxl) {}
   TierId host_k() const override { return dram_; }
   TierId host_v() const override { return cxl_; }
+  TierId overflow() const override { return cxl_; }
 
  private:
   TierId dram_;
