@@ -103,8 +103,8 @@ TEST_P(LocalityOnAnotherText, SeededCounts_areFurtherOff) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Gpl3, LocalityOnAnotherText,
-                         ::testing::Values(HeldOut{"kv-group-0.01.csv", 0}, HeldOut{"kv-group-0.05.csv", 0},
-                                           HeldOut{"kv-group-0.2.csv", 0},
+                         ::testing::Values(HeldOut{"kv-group-0.01.csv", 0}, HeldOut{"kv-group-0.1.csv", 0},
+                                           HeldOut{"kv-group-0.05.csv", 0}, HeldOut{"kv-group-0.2.csv", 0},
                                            HeldOut{"threshold-4-0.2.csv", 4000},
                                            HeldOut{"threshold-3-0.1.csv", 3000},
                                            HeldOut{"threshold-6-0.2.csv", 6000},
