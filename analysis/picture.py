@@ -11,10 +11,11 @@ GROUPS = (
     ("attention on the device", "#56B4E9", ("attend", "prefill_attend", "device_logits", "joint_attend", "keep_kv",
                                             "device_partial", "join_partials", "page_bounds", "select_pages",
                                             "attend_pages", "score_prompt", "keep_rows", "evict_row",
-                                            "attend_kept", "row_logits", "fit_logits", "correct_scores")),
+                                            "attend_kept", "row_logits", "fit_logits", "correct_scores",
+                                            "partial_keys", "partial_select", "attend_fetched")),
     ("attention on the host", "#D55E00", ("host_logits", "select", "pack_rows", "host_attend", "pack_keys")),
     ("copies to the device", "#009E73", ("load_kv", "send_scores", "send_rows", "send_partial", "send_keys")),
-    ("copies to the host", "#CC79A7", ("offload_kv", "send_query")),
+    ("copies to the host", "#CC79A7", ("offload_kv", "send_query", "send_choice", "pool_row")),
 )
 LAYERS_SHOWN = 3  # a whole step is a comb of thirty equal teeth
 

@@ -24,6 +24,8 @@ int accuracy_command(const std::vector<std::string>& arguments);
 int passkey_command(const std::vector<std::string>& arguments);
 int quality_curve_command(const std::vector<std::string>& arguments);
 int fit_lookahead_command(const std::vector<std::string>& arguments);
+int fit_locality_command(const std::vector<std::string>& arguments);
+int fit_skew_command(const std::vector<std::string>& arguments);
 int check_command(const std::vector<std::string>& arguments);
 int platform_command(const std::vector<std::string>& arguments);
 int list_command(const std::vector<std::string>& arguments);

@@ -1,10 +1,15 @@
 #include "cli/host_model_loader.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <optional>
 #include <set>
 
 #include "core/base/error.hpp"
 #include "formats/lookahead_file.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/skew_file.hpp"
 #include "runtime/weights/predictor_weights.hpp"
 
 namespace hybridgen::cli {
@@ -37,7 +42,33 @@ void refuse_unused(const ModelShape& shape, const SafetensorsFolder& folder,
                  "\ndo the configuration and the weights belong to the same model?");
 }
 
+// Where `hybridgen fit-skew` has written one.
+void take_skew(const ModelFiles& files, TierMemory& memory, ModelWeights& weights) {
+  const std::optional<Skew> skew = read_skew(files.folder, files.shape);
+  if (!skew) return;
+  const float found = q_rms(weights);
+  if (!(std::abs(found - skew->q_rms) <= 1e-5F * found)) {
+    throw BadInput(files.folder + "/" + kSkewFile +
+                   ": was fitted to other weights of the same shape; remove the file, and run `hybridgen "
+                   "fit-skew` again");
+  }
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    const std::vector<float>& columns = skew->layers[i];
+    float* target = memory.array<float>(static_cast<std::int64_t>(columns.size()));
+    std::copy(columns.begin(), columns.end(), target);
+    weights.layers[i].skew = target;
+  }
+}
+
 }  // namespace
+
+void require_skew(const MemoryPlan& plan, const ModelFiles& files) {
+  const std::string path = files.folder + "/" + kSkewFile;
+  if (plan.partial.columns == 0 || std::filesystem::exists(path)) return;
+  throw BadInput(path +
+                 ": missing, and attention partial-keys chooses by skewed columns; write it with `hybridgen "
+                 "fit-skew`");
+}
 
 void require_weights(const ModelFiles& files) {
   if (!files.folder.empty()) return;
@@ -75,6 +106,7 @@ std::shared_ptr<const HostModel> load_host_model(const ModelFiles& files, const 
         },
         [&memory](Bytes bytes) { return memory->allocate(bytes); }, model->weights);
   }
+  take_skew(files, *memory, model->weights);
   model->memory = memory;
   return model;
 }

@@ -18,6 +18,8 @@ const std::vector<Command>& commands() {
       {"bench-machine", "measure a machine with a GPU, stage by stage", bench_machine_command},
       {"accuracy", "measure what a policy costs in answers, on a real model", accuracy_command},
       {"fit-lookahead", "fit a model's predictor of queries, for lookahead", fit_lookahead_command},
+      {"fit-locality", "fit to recorded runs how many rows a model's heads choose", fit_locality_command},
+      {"fit-skew", "fit the skew of a model's queries and keys, for infinigen", fit_skew_command},
       {"ablation", "what each technique contributes, simulated or on this machine", ablation_command},
       {"quality-curve", "measure quality against bytes read, over budgets", quality_curve_command},
       {"passkey", "hide a number in a long text and ask for it", passkey_command},

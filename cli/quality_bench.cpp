@@ -65,6 +65,15 @@ std::string short_name(const std::string& file) {
   return name.substr(0, name.find_last_of('.'));
 }
 
+// Of one request that grows to this context.
+MemoryPlan plan_of(const QualitySubject& subject, const LoadedExperiment& loaded, Tokens context) {
+  const Policy policy(
+      subject.composition,
+      {loaded.platform.machine, loaded.model.shape, loaded.experiment.kv_dtype, subject.params},
+      {1, context, 1});
+  return policy.memory_plan();
+}
+
 }  // namespace
 
 void QualityOptions::add_to(boost::program_options::options_description& description) {
@@ -108,6 +117,7 @@ std::vector<QualitySubject> load_subjects(const QualityOptions& options, const L
         subjects.emplace_back(QualitySubject{short_name(subject), experiment.composition, experiment.params});
     give_budget(each, budget, context);
   }
+  for (const QualitySubject& each : subjects) require_skew(plan_of(each, first, context), first.model);
   return subjects;
 }
 

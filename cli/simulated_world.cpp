@@ -1,11 +1,13 @@
 #include "cli/simulated_world.hpp"
 
 #include "core/base/error.hpp"
+#include "formats/locality_file.hpp"
 #include "formats/result_folder.hpp"
 #include "formats/yaml_reader.hpp"
 #include "sim/fluid/fluid_executor.hpp"
 #include "sim/simgrid/simgrid_executor.hpp"
 #include "sim/world/fixed_outcomes.hpp"
+#include "sim/world/locality_outcomes.hpp"
 #include "sim/world/platform_durations.hpp"
 #include "sim/world/recorded_outcomes.hpp"
 #include "sim/world/seeded_outcomes.hpp"
@@ -16,14 +18,17 @@ namespace {
 constexpr Ppm kFixedShare =
     250'000;  // of the bound: `fixed` is for comparing plans, not for predicting counts
 
-std::unique_ptr<OutcomeSource> outcomes_of(const Experiment& experiment) {
+std::unique_ptr<OutcomeSource> outcomes_of(const Experiment& experiment, const ModelShape& model) {
   switch (experiment.outcomes) {
     case OutcomeSourceKind::fixed:
       return std::make_unique<FixedOutcomes>(kFixedShare);
     case OutcomeSourceKind::seeded:
       return std::make_unique<SeededOutcomes>(experiment.seed);
     case OutcomeSourceKind::recorded:
-      return std::make_unique<RecordedOutcomes>(read_result(experiment.recorded_from).timeline);
+      return std::make_unique<RecordedOutcomes>(read_result(experiment.outcomes_from).timeline);
+    case OutcomeSourceKind::locality:
+      return std::make_unique<LocalityOutcomes>(experiment.seed, read_locality(experiment.outcomes_from),
+                                                model);
   }
   return nullptr;
 }
@@ -46,7 +51,7 @@ std::unique_ptr<Executor> simulated_executor(const std::string& engine, const Ma
 
 SimulatedWorld::SimulatedWorld(const LoadedExperiment& loaded, const std::string& engine) {
   const Machine& machine = loaded.platform.machine;
-  auto outcomes = outcomes_of(loaded.experiment);
+  auto outcomes = outcomes_of(loaded.experiment, loaded.model.shape);
   outcome_source_ = outcomes->name();
   executor_ =
       simulated_executor(engine, machine, std::make_unique<PlatformDurations>(machine), std::move(outcomes));

@@ -7,6 +7,7 @@
 #include "core/base/error.hpp"
 #include "formats/ablation.hpp"
 #include "formats/experiment.hpp"
+#include "formats/locality_file.hpp"
 #include "formats/model.hpp"
 #include "formats/platform.hpp"
 #include "formats/yaml_tree.hpp"
@@ -19,10 +20,11 @@ struct Kind {
   const char* name;
   std::array<const char*, 4> keys;
 };
-constexpr std::array<Kind, 4> kKinds = {{{"experiment", {"workload", "policy", "repeat", "seed"}},
+constexpr std::array<Kind, 5> kKinds = {{{"experiment", {"workload", "policy", "repeat", "seed"}},
                                          {"platform", {"channels", "memories", "processors", "lanes"}},
                                          {"model shape", {"layers", "hidden", "query_heads", "vocab"}},
-                                         {"ablation", {"title", "experiment", "variants", "platforms"}}}};
+                                         {"ablation", {"title", "experiment", "variants", "platforms"}},
+                                         {"locality", {"fitted_on", "mean_rows", "overlap", "thresholds"}}}};
 
 std::string kind_of(const std::string& path) {
   YamlErrors errors(path);
@@ -44,7 +46,8 @@ std::string kind_of(const std::string& path) {
     throw BadInput(
         path +
         ":1:1: neither an experiment (workload, policy, ...), a platform (channels, memories, ...) "
-        "nor a model shape (layers, hidden, ...) nor an ablation (experiment, variants, ...); see "
+        "nor a model shape (layers, hidden, ...) nor an ablation (experiment, variants, ...) nor a locality "
+        "(fitted_on, overlap, ...); see "
         "docs/formats.md");
   }
   return best->name;
@@ -67,6 +70,8 @@ std::string check_file(const std::string& path) {
     for (const AblationVariant& variant : load_ablation(path).variants) {
       load_experiment(variant.experiment, variant.changes);
     }
+  } else if (kind == "locality") {
+    read_locality(path);
   } else {
     find_model(path);
   }

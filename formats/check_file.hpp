@@ -5,7 +5,7 @@
 
 namespace hybridgen {
 
-// "experiment", "platform", "model shape" or "ablation". Throws BadInput with all errors of the file; a file
+// "experiment", "platform", "model shape", "ablation" or "locality". Throws BadInput with all errors of the file; a file
 // that is none of them is told apart by its keys.
 std::string check_file(const std::string& path);
 

@@ -34,6 +34,8 @@ const char* name_of(OutcomeSourceKind kind) {
       return "recorded";
     case OutcomeSourceKind::seeded:
       return "seeded";
+    case OutcomeSourceKind::locality:
+      return "locality";
   }
   HG_CHECK(false, "outcome source " << static_cast<int>(kind));
 }
@@ -68,8 +70,8 @@ std::string to_yaml(const Experiment& experiment) {
       << "\n  stop_at_end_of_sequence: " << (experiment.stop_at_end_of_sequence ? "true" : "false") << "\n";
   out << policy_yaml({experiment.composition, experiment.kv_dtype, experiment.params});
   out << "outcomes:\n  source: " << name_of(experiment.outcomes) << "\n";
-  if (experiment.outcomes == OutcomeSourceKind::recorded) {
-    out << "  from: " << yaml_string(experiment.recorded_from) << "\n";
+  if (!experiment.outcomes_from.empty()) {
+    out << "  from: " << yaml_string(experiment.outcomes_from) << "\n";
   }
   out << "seed: " << experiment.seed << "\nrepeat: " << experiment.repeat << "\n";
   if (experiment.assume_max_context > 0) {

@@ -12,7 +12,7 @@
 namespace hybridgen {
 
 // Where the simulator's outcomes come from; written into every result.
-enum class OutcomeSourceKind { fixed, recorded, seeded };
+enum class OutcomeSourceKind { fixed, recorded, seeded, locality };
 const char* name_of(OutcomeSourceKind kind);
 
 // Where a real run's weights come from: the model's files, or made up from the seed, for timing.
@@ -41,7 +41,7 @@ struct Experiment {
   KvDtype kv_dtype = KvDtype::f16;
   Params params;
   OutcomeSourceKind outcomes = OutcomeSourceKind::seeded;
-  std::string recorded_from;  // result folder, for `recorded`
+  std::string outcomes_from;  // `recorded`: a result folder; `locality`: a file of `hybridgen fit-locality`
   std::int64_t seed = 0;
   int repeat = 1;
   // Simulation only: the model's shape is taken to go up to at least so many tokens. 0: as published.

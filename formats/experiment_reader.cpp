@@ -121,19 +121,23 @@ class ExperimentReader {
   void outcomes() {
     static const NameSet kSources{"source",
                                   {name_of(OutcomeSourceKind::fixed), name_of(OutcomeSourceKind::recorded),
-                                   name_of(OutcomeSourceKind::seeded)},
+                                   name_of(OutcomeSourceKind::seeded), name_of(OutcomeSourceKind::locality)},
                                   true};
     const YamlItem item = root_.map("outcomes", Need::optional);
     if (item.node == nullptr) return;
     YamlMap map(item, errors_);
     const auto source = map.choice("source", Need::required, kSources);
     if (source) out_.outcomes = static_cast<OutcomeSourceKind>(*source);
-    if (!source || out_.outcomes == OutcomeSourceKind::recorded) {
+    const bool reads =
+        out_.outcomes == OutcomeSourceKind::recorded || out_.outcomes == OutcomeSourceKind::locality;
+    if (!source || reads) {
       const Need need = source ? Need::required : Need::optional;
-      out_.recorded_from = resolve(map.text("from", need).value_or(""), out_.path);
+      if (const auto from = map.text("from", need)) out_.outcomes_from = resolve(*from, out_.path);
+      keep_place(map, "from");
     } else {
-      map.refuse("from", std::string("only source: recorded reads a folder, and source is ") +
-                             name_of(out_.outcomes) + "; remove it");
+      map.refuse("from",
+                 std::string("only source: recorded and source: locality read something, and source is ") +
+                     name_of(out_.outcomes) + "; remove it");
     }
     map.finish();
   }

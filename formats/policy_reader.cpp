@@ -30,9 +30,11 @@ class PolicyReader {
     if (preset) out_.composition = preset_registry()[*preset].composition;
     compose(preset.has_value());
     const bool parts_known = preset && composed_ && !slot_is_misspelt() && !slot_is_missing();
-    static const NameSet kDtypes{"kv_dtype", {name_of(KvDtype::f16), name_of(KvDtype::f32)}, true};
-    const auto dtype = map_.choice("kv_dtype", Need::optional, kDtypes);
-    out_.kv_dtype = dtype == 1U ? KvDtype::f32 : KvDtype::f16;
+    constexpr KvDtype kDtypes[] = {KvDtype::f16, KvDtype::f32, KvDtype::bf16};
+    NameSet dtypes{"kv_dtype", {}, true};
+    for (const KvDtype dtype : kDtypes) dtypes.names.push_back(name_of(dtype));
+    const auto dtype = map_.choice("kv_dtype", Need::optional, dtypes);
+    if (dtype) out_.kv_dtype = kDtypes[*dtype];
     if (parts_known) {
       own_parameters();
       foreign_parameters();

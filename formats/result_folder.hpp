@@ -44,6 +44,7 @@ struct StoredResult {
   std::string decision_hash;  // from the manifest
   Timeline timeline;          // decisions, op events, outcomes; decision_hash recomputed from the decisions
   std::vector<RunMetrics> repeats;
+  std::string commit{};  // of the program that made it
 };
 // Throws BadInput, naming file and line, when a file is missing, has other columns, or contradicts another
 // one. Whether the recomputed decision_hash equals the manifest's is the caller's question.

@@ -232,6 +232,7 @@ StoredResult read_result(const std::string& folder) {
   guarded(file("manifest.json"), [&] {
     manifest.at("executor").get_to(result.executor);
     manifest.at("outcome_source").get_to(result.outcome_source);
+    manifest.at("commit").get_to(result.commit);
     manifest.at("decision_hash").get_to(result.decision_hash);
   });
   const Machine& machine = result.platform.machine;

@@ -65,6 +65,7 @@ int run_command(const std::vector<std::string>& arguments) {
   const Policy planned = policy_of(loaded);
   const MemoryPlan& plan = planned.memory_plan();
   check_plays(executor_name, machine, plan);
+  if (experiment.weights == WeightSource::files) require_skew(plan, loaded.model);
   const TokenFeed feed = feed_of(loaded);
   const std::shared_ptr<const HostModel> model = model_of(loaded, source_of(machine, plan.device_tier));
 

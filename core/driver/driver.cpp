@@ -102,7 +102,7 @@ void Driver::apply(const Decision& decision) {
     const Tokens to_device = row.device_tokens - request.device_tokens + row.evict_tokens + released;
     const Tokens to_host = row.host_tokens - request.host_tokens - row.evict_tokens;
     HG_CHECK(request.cached_tokens == row.first_position && row.evict_tokens >= 0 && row.drop_tokens >= 0 &&
-                 to_device >= 0 && to_host >= 0 &&
+                 row.trim_tokens >= 0 && to_device >= 0 && to_host >= 0 &&
                  to_device + to_host + row.drop_tokens - released == row.query_tokens,
              "step " << decision.step.value << " request " << row.request.value << ": " << row.query_tokens
                      << " new tokens, " << to_device << " to the device, " << to_host << " to the host, "
@@ -114,6 +114,10 @@ void Driver::apply(const Decision& decision) {
         if (share.layers == 0) continue;
         if (row.evict_tokens > 0) {
           residency_.move(row.request, half, plan.device_tier, share.tier, share.layers * row.evict_tokens);
+        }
+        if (row.trim_tokens > 0) {
+          const int pooled = share.of_the_last(plan.pooled_layers(layers_), layers_);
+          residency_.trim(row.request, half, share.tier, pooled * row.trim_tokens);
         }
         if (to_host > 0) residency_.append(row.request, half, share.tier, share.layers * to_host);
       }

@@ -11,12 +11,13 @@ namespace hybridgen {
 namespace {
 
 constexpr std::array<const char*, kOpKinds> kOpNames = {
-    "embed",         "norm_qkv",      "attend",       "prefill_attend", "load_kv",       "offload_kv",
-    "keep_kv",       "send_query",    "host_logits",  "select",         "pack_rows",     "send_scores",
-    "send_rows",     "device_logits", "joint_attend", "project_out",    "ffn",           "lm_head",
-    "sample",        "host_attend",   "send_partial", "device_partial", "join_partials", "page_bounds",
-    "select_pages",  "attend_pages",  "score_prompt", "keep_rows",      "evict_row",     "attend_kept",
-    "predict_query", "pack_keys",     "send_keys",    "row_logits",     "fit_logits",    "correct_scores"};
+    "embed",         "norm_qkv",       "attend",       "prefill_attend", "load_kv",       "offload_kv",
+    "keep_kv",       "send_query",     "host_logits",  "select",         "pack_rows",     "send_scores",
+    "send_rows",     "device_logits",  "joint_attend", "project_out",    "ffn",           "lm_head",
+    "sample",        "host_attend",    "send_partial", "device_partial", "join_partials", "page_bounds",
+    "select_pages",  "attend_pages",   "score_prompt", "keep_rows",      "evict_row",     "attend_kept",
+    "predict_query", "pack_keys",      "send_keys",    "row_logits",     "fit_logits",    "correct_scores",
+    "partial_keys",  "partial_select", "send_choice",  "pool_row",       "attend_fetched"};
 
 template <std::size_t N, class Kind>
 const char* pick(const std::array<const char*, N>& names, Kind kind) {

@@ -43,8 +43,13 @@ enum class OpKind {
   row_logits,      // scaled q.K over the K rows that came up
   fit_logits,      // device_logits of true and predicted q at once, and the line from one to the other
   correct_scores,  // that line on the logits that came up
+  partial_keys,    // a few columns of the skewed K of the step's new rows; a prompt chooses which columns
+  partial_select,  // predicted q scores all rows by these columns; which rows, and how many, is an outcome
+  send_choice,     // copy: which rows, down
+  pool_row,        // copy: the new token's K and V down to its slot of the host pool
+  attend_fetched,  // attention on the device over each query head's rows that came up, and the new token
 };
-inline constexpr int kOpKinds = static_cast<int>(OpKind::correct_scores) + 1;
+inline constexpr int kOpKinds = static_cast<int>(OpKind::attend_fetched) + 1;
 
 const char* name_of(OpKind kind);
 // Returns false when no kind has this name.

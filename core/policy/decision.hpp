@@ -22,6 +22,7 @@ struct RequestDecision {
   SlotId slot{0};                  // whose room the request has: taken at its prefill, kept until it ends
   Tokens scan_tokens = 0;          // newest host tokens whose logits the host computes, and selects among
   Tokens drop_tokens = 0;          // leave the request for good in this step: cached ones, or of a prompt
+  Tokens trim_tokens = 0;          // host tokens that leave the pools in this step; other layers keep theirs
 
   bool prefill() const { return query_tokens > 1 || first_position == 0; }
   friend bool operator==(const RequestDecision&, const RequestDecision&) = default;
@@ -48,6 +49,7 @@ void for_each_field(Row& row, const Visit& visit) {
 template <class Row, class Visit>
 void for_each_later_field(Row& row, const Visit& visit) {
   visit("drop_tokens", row.drop_tokens);
+  visit("trim_tokens", row.trim_tokens);
 }
 
 struct Decision {

@@ -16,9 +16,25 @@ inline constexpr Bytes kLogitBytes = 4;
 inline constexpr Bytes kMassBytes = 4;      // of a row's attention mass, per KV head
 inline constexpr Bytes kPositionBytes = 4;  // of a kept row's position, per KV head
 
+inline constexpr Bytes kIndexBytes = 4;  // of a chosen row
+inline constexpr Bytes kSkewBytes = 4;   // of an element of the skew
+
 // A partial attention of one query token: fp32 output and log-sum-exp of every query head.
 inline Bytes partial_bytes(const ModelShape& model) {
   return model.q_width() * kQueryBytes + model.query_heads * kLogitBytes;
+}
+
+// Channels of a partial K row: the columns, filled up to the multiple of 16 that kernels take.
+inline int partial_width(int columns) {
+  return (columns + 15) / 16 * 16;
+}
+// A token's partial K in a layer, all KV heads.
+inline Bytes partial_row_bytes(const ModelShape& model, const MemoryPlan& plan) {
+  return model.kv_heads * partial_width(plan.partial.columns) * bytes_of(plan.kv_dtype);
+}
+// So many columns of the skew in a layer, all KV heads.
+inline Bytes skew_bytes(const ModelShape& model, int columns) {
+  return model.kv_width() * columns * kSkewBytes;
 }
 
 // Where norm_qkv writes, and the ops it must wait for.
@@ -101,6 +117,13 @@ class ModelOps {
   Op keep_rows(const RequestDecision& row, int layer, int buffer, const KeptBy& by) const;
   Op evict_row(const RequestDecision& row, int layer, const KeptBy& by) const;
   Op attend_kept(const RequestDecision& row, int layer, const KeptBy& by) const;
+  // Of the plan's partial columns; staging and exchange buffers alternate alike. The new tokens' rows; the
+  // choice among the pool's row.scan_tokens slots; and what comes of it.
+  Op partial_keys(const RequestDecision& row, int layer) const;
+  Op partial_select(const RequestDecision& row, int layer, std::int64_t alpha_milli) const;
+  Op send_choice(const RequestDecision& row, int layer, const SelectedRows& rows) const;
+  Op pool_row(const RequestDecision& row, int layer) const;
+  Op attend_fetched(const RequestDecision& row, int layer, const SelectedRows& rows) const;
 
  private:
   Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads
@@ -109,6 +132,7 @@ class ModelOps {
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;
+  Op partial_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   void device_access(Op& op, Direction direction, Bytes bytes) const;
   // One that works in the exchange buffers of its layer.
   Op exchange_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;

@@ -1,7 +1,6 @@
 #include "core/policy/policy.hpp"
 
 #include <algorithm>
-#include <initializer_list>
 #include <utility>
 
 #include "core/base/check.hpp"
@@ -65,32 +64,103 @@ void Policy::plan_slots() {
     most.staging_tokens = std::max(most.staging_tokens, slot.staging_tokens);
     most.exchange_rows_per_head = std::max(most.exchange_rows_per_head, slot.exchange_rows_per_head);
     most.pages = std::max(most.pages, slot.pages);
+    most.pool_slots = std::max(most.pool_slots, slot.pool_slots);
   }
   static_cast<SlotPlan&>(plan_) = most;
+}
+
+void Policy::reserve(TierId tier, Purpose purpose, std::initializer_list<Bytes> factors) {
+  const Bytes bytes = saturated_product(factors);
+  if (bytes > 0) plan_.reservations.push_back({tier, purpose, bytes});
+}
+
+std::int64_t Policy::of_all_slots(std::int64_t SlotPlan::*size) const {
+  std::int64_t sum = 0;
+  for (const SlotPlan& slot : plan_.slots) sum = std::min(kMoreThanAnything, sum + slot.*size);
+  return sum;
 }
 
 void Policy::plan_reservations() {
   const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
   const Bytes layers = model_.layers;
-  const auto of_all = [this](std::int64_t SlotPlan::*size) {
-    std::int64_t sum = 0;
-    for (const SlotPlan& slot : plan_.slots) sum = std::min(kMoreThanAnything, sum + slot.*size);
-    return sum;
-  };
-  const auto reserve = [this](TierId tier, Purpose purpose, std::initializer_list<Bytes> factors) {
-    const Bytes bytes = saturated_product(factors);
-    if (bytes > 0) plan_.reservations.push_back({tier, purpose, bytes});
-  };
   reserve(plan_.device_tier, Purpose::weights, {model_.weight_bytes()});
   if (plan_.lookahead.fitted) {
     reserve(plan_.device_tier, Purpose::predictor, {layers, model_.predictor_bytes()});
   }
-  reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all(&SlotPlan::segment_tokens)});
+  reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all_slots(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
-          {plan_.staging_buffers, 2, row, of_all(&SlotPlan::staging_tokens)});
+          {plan_.staging_buffers, 2, row, of_all_slots(&SlotPlan::staging_tokens)});
   // A page's bounds are two rows of K.
   const Bytes sparse_layers = std::max(0, model_.layers - plan_.whole_layers);
-  reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all(&SlotPlan::pages)});
+  reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all_slots(&SlotPlan::pages)});
+  plan_partial_keys();
+  plan_exchange();
+  Tokens longest_prompt = 0;
+  for (const RequestShape& slot : slots_) longest_prompt = std::max(longest_prompt, slot.prompt_tokens);
+  const WorkingMemory working =
+      working_memory(model_, plan_, longest_prompt, static_cast<std::int64_t>(slots_.size()));
+  reserve(plan_.device_tier, Purpose::activations, {working.activations});
+  reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
+  if (plan_.host_tokens == 0) return;
+  reserve(plan_.exchange_tier, Purpose::workspace, {working.host_workspace});
+  plan_host_rows();
+  std::stable_sort(plan_.reservations.begin(), plan_.reservations.end(),
+                   [](const Reservation& a, const Reservation& b) { return a.purpose < b.purpose; });
+}
+
+// For every slot of a layer's pool the device keeps partial K, and besides the columns that each request has
+// chosen and the skew that they are chosen from.
+void Policy::plan_partial_keys() {
+  const Bytes pooled = plan_.pooled_layers(model_.layers);
+  if (pooled == 0) return;
+  const auto requests = static_cast<Bytes>(plan_.slots.size());
+  reserve(
+      plan_.device_tier, Purpose::metadata,
+      {pooled, saturated_product({partial_row_bytes(model_, plan_), of_all_slots(&SlotPlan::pool_slots)}) +
+                   saturated_product({skew_bytes(model_, plan_.partial.columns), requests})});
+  reserve(plan_.device_tier, Purpose::predictor, {pooled, skew_bytes(model_, model_.head_dim)});
+}
+
+// After all else: what is left of a memory says of how many layers it takes K and V. Layers that have a pool
+// hold its slots, the others every token.
+void Policy::plan_host_rows() {
+  const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
+  const int layers = model_.layers, pooled = plan_.pooled_layers(layers);
+  const Bytes tokens = of_all_slots(&SlotPlan::host_tokens), slots = of_all_slots(&SlotPlan::pool_slots);
+  HostLayers& k = plan_.k_on_host;
+  HostLayers& v = plan_.v_on_host;
+  Bytes left = machine_.tier(k.tier).capacity - plan_.needed(k.tier);
+  const auto take = [&](int layer, Bytes halves) {
+    const Bytes bytes = saturated_product({halves, row, layer < layers - pooled ? tokens : slots});
+    if (bytes > left) return false;
+    left -= bytes;
+    return true;
+  };
+  if (k.tier != v.tier) {
+    while (k.before_overflow < layers && take(k.before_overflow, 1)) ++k.before_overflow;
+    v.before_overflow = layers;
+  } else if (plan_.whole_layers_on_host) {
+    while (k.before_overflow < layers && take(k.before_overflow, 2)) ++k.before_overflow;
+    v.before_overflow = k.before_overflow;
+  } else {  // K of a layer, then its V
+    while (v.before_overflow < layers && take(v.before_overflow, 1)) {
+      ++(k.before_overflow == v.before_overflow ? k : v).before_overflow;
+    }
+  }
+  const auto reserve_half = [&](const HostLayers& host, Purpose purpose) {
+    for (const HostLayers::Share& share : host.shares(layers)) {
+      const Bytes in_pools = share.of_the_last(pooled, layers);
+      const Bytes rows =
+          saturated_product({share.layers - in_pools, tokens}) + saturated_product({in_pools, slots});
+      if (rows > 0) reserve(share.tier, purpose, {row, rows});
+    }
+  };
+  reserve_half(k, Purpose::host_k);
+  reserve_half(v, Purpose::host_v);
+}
+
+// A row that goes up has its V, or K and V, and its group's logits.
+void Policy::plan_exchange() {
   if (plan_.exchange_rows_per_head > 0) {
     std::int64_t rows = 0;
     for (const SlotPlan& slot : plan_.slots)
@@ -108,40 +178,6 @@ void Policy::plan_reservations() {
       reserve(tier, Purpose::exchange, {static_cast<Bytes>(plan_.slots.size()), partial_bytes(model_)});
     }
   }
-  Tokens longest_prompt = 0;
-  for (const RequestShape& slot : slots_) longest_prompt = std::max(longest_prompt, slot.prompt_tokens);
-  const WorkingMemory working =
-      working_memory(model_, plan_, longest_prompt, static_cast<std::int64_t>(slots_.size()));
-  reserve(plan_.device_tier, Purpose::activations, {working.activations});
-  reserve(plan_.device_tier, Purpose::workspace, {working.device_workspace});
-  if (plan_.host_tokens == 0) return;
-  reserve(plan_.exchange_tier, Purpose::workspace, {working.host_workspace});
-  reserve_host_kv(of_all(&SlotPlan::host_tokens));
-  std::stable_sort(plan_.reservations.begin(), plan_.reservations.end(),
-                   [](const Reservation& a, const Reservation& b) { return a.purpose < b.purpose; });
-}
-
-// After all else: what is left of a memory says of how many layers it takes K and V.
-void Policy::reserve_host_kv(Tokens host_tokens) {
-  const Bytes per_layer = saturated_product({model_.kv_row_bytes(bytes_of(plan_.kv_dtype)), host_tokens});
-  HostLayers& k = plan_.k_on_host;
-  HostLayers& v = plan_.v_on_host;
-  const Bytes left = machine_.tier(k.tier).capacity - plan_.needed(k.tier);
-  const auto arrays = static_cast<int>(std::clamp<Bytes>(left / per_layer, 0, 2 * model_.layers));
-  if (k.tier != v.tier) {
-    k.before_overflow = std::min(arrays, model_.layers);
-    v.before_overflow = model_.layers;
-  } else {
-    k.before_overflow = plan_.whole_layers_on_host ? arrays / 2 : (arrays + 1) / 2;
-    v.before_overflow = arrays / 2;
-  }
-  const auto reserve = [&](const HostLayers& host, Purpose purpose) {
-    for (const auto& [tier, layers] : host.shares(model_.layers)) {
-      if (layers > 0) plan_.reservations.push_back({tier, purpose, saturated_product({layers, per_layer})});
-    }
-  };
-  reserve(k, Purpose::host_k);
-  reserve(v, Purpose::host_v);
 }
 
 // First come, first served: one that waits for a large slot is not overtaken.

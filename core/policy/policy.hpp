@@ -1,6 +1,7 @@
 // A policy: a composition of parts that decides at step boundaries and builds steps from decisions.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,11 @@ class Policy {
  private:
   void plan_slots();
   void plan_reservations();
-  void reserve_host_kv(Tokens host_tokens);
+  void plan_partial_keys();
+  void plan_exchange();
+  void plan_host_rows();
+  void reserve(TierId tier, Purpose purpose, std::initializer_list<Bytes> factors);
+  std::int64_t of_all_slots(std::int64_t SlotPlan::*size) const;
   const RequestView* next_admitted(const Observation& observation, SlotId& slot) const;
 
   const Machine& machine_;

@@ -12,6 +12,7 @@ namespace hybridgen {
   PART(attention_host)            \
   PART(attention_pages)           \
   PART(attention_budget)          \
+  PART(attention_partial_keys)    \
   PART(select_all)                \
   PART(select_top_k)              \
   PART(select_threshold)          \
@@ -19,6 +20,7 @@ namespace hybridgen {
   PART(select_sink_window)        \
   PART(select_heavy_hitter)       \
   PART(select_observation_window) \
+  PART(select_mean_threshold)     \
   PART(split_fixed)               \
   PART(split_feedback)            \
   PART(split_model_based)         \
@@ -72,6 +74,9 @@ const std::vector<PresetEntry>& preset_registry() {
       {"snapkv",
        "the device keeps the prompt's tokens that its end looks at, and what is generated (SnapKV)",
        {"snapkv", "budget", "observation-window", "", ""}},
+      {"infinigen",
+       "KV on the host, rows guessed a layer ahead by a few columns of K come up (InfiniGen)",
+       {"infinigen", "partial-keys", "mean-threshold", "", "unified"}},
   };
   return kPresets;
 }

@@ -10,11 +10,20 @@ namespace hybridgen {
 namespace {
 
 constexpr Bytes kFloat = 4;
+constexpr Bytes kPooledRowBytes = 12;
 
 // A position and a mass of every slot of a segment and KV head, and the mass of one layer's prompt.
 Bytes kept_rows_bytes(const ModelShape& model, const MemoryPlan& plan, std::int64_t requests) {
   return saturated_product({kKeptRowBytes, model.layers, model.kv_heads, plan.segment_tokens, requests}) +
          saturated_product({kFloat, model.kv_heads, plan.staging_tokens, requests});
+}
+
+// Scores of every slot of one layer's pool, and what is known of each slot, KV head and layer: its position,
+// how often it was read, and when last.
+Bytes partial_keys_bytes(const ModelShape& model, const MemoryPlan& plan, std::int64_t requests) {
+  return saturated_product({kFloat, model.query_heads, plan.pool_slots, requests}) +
+         saturated_product(
+             {kPooledRowBytes, plan.pooled_layers(model.layers), model.kv_heads, plan.pool_slots, requests});
 }
 
 }  // namespace
@@ -43,6 +52,7 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
   if (plan.lookahead.corrects) {  // the logits of the predicted query beside those of the true one
     memory.device_workspace += saturated_product({kFloat, model.query_heads, plan.segment_tokens, requests});
   }
+  if (plan.partial.columns > 0) memory.device_workspace += partial_keys_bytes(model, plan, requests);
   // Without an exchange the host computes nothing: its K and V are only copied.
   if (plan.exchange_rows_per_head > 0 || plan.exchange_partials) {
     memory.host_workspace =

@@ -18,12 +18,18 @@ struct HostLayers {
 
   struct Share {
     TierId tier;
+    int first;  // layer
     int layers;
+
+    // How many of these are among the last `count` of `all` layers.
+    int of_the_last(int count, int all) const {
+      return std::clamp(first + layers - (all - count), 0, layers);
+    }
   };
   // Of a model with so many layers. The second is none of them where nothing overflows.
   std::array<Share, 2> shares(int layers) const {
     const int first = overflow.valid() ? std::min(before_overflow, layers) : layers;
-    return {{{tier, first}, {overflow, layers - first}}};
+    return {{{tier, 0, first}, {overflow, first, layers - first}}};
   }
 };
 

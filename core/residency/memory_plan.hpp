@@ -2,19 +2,21 @@
 // checks it against the capacities, and an executor allocates from it: nothing is allocated later.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
 #include "core/residency/host_layers.hpp"
+#include "core/residency/pool_eviction.hpp"
 
 namespace hybridgen {
 
-// Bytes per element of K and V. The values are stored in files; do not renumber.
-enum class KvDtype { f16 = 2, f32 = 4 };
+// The type of the elements of K and V. Files say its name; the order is of no account.
+enum class KvDtype { f16, f32, bf16 };
 inline Bytes bytes_of(KvDtype dtype) {
-  return static_cast<Bytes>(dtype);
+  return dtype == KvDtype::f32 ? 4 : 2;
 }
 const char* name_of(KvDtype dtype);
 
@@ -42,6 +44,13 @@ struct Reservation {
   Bytes bytes = 0;
 };
 
+// Choosing host rows on the device by a few columns of the skewed K, in every layer from whole_layers on.
+struct PartialPlan {
+  int columns = 0;         // per KV head; 0: nothing is chosen so
+  Tokens pool_tokens = 0;  // rows per KV head that the host pool keeps; 0: all
+  PoolEviction evict = PoolEviction::counter;
+};
+
 // The room of one request at a time.
 struct SlotPlan {
   Tokens segment_tokens = 0;                // slots of the device segment
@@ -49,6 +58,7 @@ struct SlotPlan {
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
   std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+  Tokens pool_slots = 0;                    // of the host's pool, in each layer that has one
   std::int64_t pages = 0;                   // whose bounds are kept, in each layer from whole_layers on
 };
 
@@ -58,6 +68,7 @@ struct LookaheadPlan {
   bool fitted = false;    // with the model's fitted predictor
   bool keys_up = false;   // chosen K rows go up beside the V rows
   bool corrects = false;  // the device has the logits of both queries
+  bool own_norm = false;  // the input passes the norm of its own layer, not that of the layer to come
 };
 
 // The sizes it inherits are the most that any slot has.
@@ -75,11 +86,16 @@ struct MemoryPlan : SlotPlan {
   int whole_layers = 0;            // the first layers, which read all K and keep nothing else of it
   bool kept_rows = false;          // segments hold chosen tokens, each with its position and its mass
   LookaheadPlan lookahead;
+  PartialPlan partial;
   std::vector<SlotPlan> slots;            // by slot id
   std::vector<Reservation> reservations;  // what all slots need together
 
   // Layers whose exchange is alive at once: layer i uses the buffers i mod this.
   int exchange_buffers() const { return lookahead.predicts ? 2 : 1; }
+  // Of so many layers, those whose rows on the host are a pool.
+  int pooled_layers(int layers) const {
+    return partial.columns == 0 ? 0 : std::max(0, layers - whole_layers);
+  }
 
   // Where the host segment's K and V of a layer lie.
   TierId host_k(int layer) const { return k_on_host.of(layer); }

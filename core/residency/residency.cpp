@@ -7,6 +7,7 @@
 namespace hybridgen {
 
 const char* name_of(KvDtype dtype) {
+  if (dtype == KvDtype::bf16) return "bf16";
   return dtype == KvDtype::f16 ? "fp16" : "fp32";
 }
 
@@ -41,6 +42,7 @@ Residency::Residency(const Machine& machine, Bytes row_bytes, int layers, int re
       row_bytes_(row_bytes),
       layers_(layers),
       extents_(static_cast<std::size_t>(requests) * 2 * machine.tiers().size()),
+      trimmed_(extents_.size()),
       withheld_(machine.tiers().size()),
       used_(machine.tiers().size()),
       peak_(machine.tiers().size()) {
@@ -99,18 +101,29 @@ void Residency::release(RequestId request, KvHalf half, TierId tier, std::int64_
   used_[tier.index()] -= rows * row_bytes_;
 }
 
+void Residency::trim(RequestId request, KvHalf half, TierId tier, std::int64_t rows) {
+  const std::size_t at = index_of(request, half, tier);
+  const std::int64_t present = extents_[at] - trimmed_[at];
+  HG_CHECK(0 <= rows && rows <= present, "request " << request.value << " has " << present << " rows in "
+                                                    << machine_.tier(tier).name << ", asked to trim "
+                                                    << rows);
+  trimmed_[at] += rows;
+  used_[tier.index()] -= rows * row_bytes_;
+}
+
 void Residency::drop(RequestId request) {
   for (const KvHalf half : {KvHalf::k, KvHalf::v}) {
     for (const Tier& tier : machine_.tiers()) {
-      std::int64_t& rows = extent(request, half, tier.id);
-      used_[tier.id.index()] -= rows * row_bytes_;
-      rows = 0;
+      const std::size_t at = index_of(request, half, tier.id);
+      used_[tier.id.index()] -= (extents_[at] - trimmed_[at]) * row_bytes_;
+      extents_[at] = 0;
+      trimmed_[at] = 0;
     }
   }
 }
 
 std::int64_t Residency::rows(RequestId request, KvHalf half, TierId tier) const {
-  return const_cast<Residency*>(this)->extent(request, half, tier);
+  return extents_.at(index_of(request, half, tier));
 }
 
 Tokens Residency::tokens(RequestId request, KvHalf half) const {
@@ -121,12 +134,14 @@ Tokens Residency::tokens(RequestId request, KvHalf half) const {
   return sum / layers_;
 }
 
-std::int64_t& Residency::extent(RequestId request, KvHalf half, TierId tier) {
+std::size_t Residency::index_of(RequestId request, KvHalf half, TierId tier) const {
   // An id out of range would be a neighbour's extent.
   HG_CHECK(tier.valid() && tier.index() < machine_.tiers().size(),
            "request " << request.value << " in tier " << tier.value);
   const std::size_t row = request.index() * 2 + static_cast<std::size_t>(half);
-  return extents_.at(row * machine_.tiers().size() + tier.index());
+  const std::size_t index = row * machine_.tiers().size() + tier.index();
+  HG_CHECK(index < extents_.size(), "request " << request.value << " is none of the run's");
+  return index;
 }
 
 void Residency::take(TierId tier, Bytes bytes) {

@@ -38,7 +38,9 @@ class Residency {
   void append(RequestId request, KvHalf half, TierId tier, std::int64_t rows);
   void move(RequestId request, KvHalf half, TierId from, TierId to, std::int64_t rows);
   void release(RequestId request, KvHalf half, TierId tier, std::int64_t rows);  // they are dropped
-  void drop(RequestId request);                                                  // the request ended
+  // Rows that some layers drop of tokens that stay in others: they still count as there, and take no room.
+  void trim(RequestId request, KvHalf half, TierId tier, std::int64_t rows);
+  void drop(RequestId request);  // the request ended
 
   std::int64_t rows(RequestId request, KvHalf half, TierId tier) const;
   Tokens tokens(RequestId request, KvHalf half) const;  // over all tiers
@@ -46,7 +48,10 @@ class Residency {
   Bytes peak(TierId tier) const { return peak_.at(tier.index()); }
 
  private:
-  std::int64_t& extent(RequestId request, KvHalf half, TierId tier);
+  std::size_t index_of(RequestId request, KvHalf half, TierId tier) const;
+  std::int64_t& extent(RequestId request, KvHalf half, TierId tier) {
+    return extents_.at(index_of(request, half, tier));
+  }
   Bytes free(TierId tier) const;
   void take(TierId tier, Bytes bytes);
 
@@ -54,6 +59,7 @@ class Residency {
   Bytes row_bytes_;
   int layers_;
   std::vector<std::int64_t> extents_;  // [request][half][tier]
+  std::vector<std::int64_t> trimmed_;  // [request][half][tier], of the extents' rows
   std::vector<Bytes> withheld_;
   std::vector<Bytes> used_;
   std::vector<Bytes> peak_;

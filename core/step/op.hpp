@@ -27,6 +27,7 @@ enum class SelectRule {
   sink_window,         // the first tokens and the newest ones
   heavy_hitter,        // the newest tokens and those with the most attention mass so far
   observation_window,  // what the prompt's last queries look at, and those
+  mean_threshold,      // equally many per query head: the mean of what threshold would give; an outcome
 };
 
 // The sizes an executor needs to carry the op out. Which fields count depends on the op's kind:

@@ -64,21 +64,21 @@ class Calibrator {
          {OpKind::attend, OpKind::host_logits, OpKind::device_logits, OpKind::joint_attend, OpKind::keep_kv,
           OpKind::embed, OpKind::host_attend, OpKind::device_partial, OpKind::page_bounds,
           OpKind::select_pages, OpKind::attend_pages, OpKind::keep_rows, OpKind::attend_kept,
-          OpKind::row_logits, OpKind::fit_logits, OpKind::correct_scores}) {
+          OpKind::row_logits, OpKind::fit_logits, OpKind::correct_scores, OpKind::attend_fetched}) {
       const std::string name = name_of(kind);
       const Line l = line(name + ".near", name + ".far", bytes);
       set(result, kind, {l.fixed_ns, per_second(l.ns_per_unit), 0, 0, 0}, name + ".far");
     }
-    const Line prefill = line("prefill_attend.near", "prefill_attend.far", flops);
-    set(result, OpKind::prefill_attend, {prefill.fixed_ns, 0, per_second(prefill.ns_per_unit), 0, 0},
-        "prefill_attend.far");
-    const Line score = line("score_prompt.near", "score_prompt.far", flops);
-    set(result, OpKind::score_prompt, {score.fixed_ns, 0, per_second(score.ns_per_unit), 0, 0},
-        "score_prompt.far");
-    const Line evict = line("evict_row.near", "evict_row.far", items);
-    set(result, OpKind::evict_row, {evict.fixed_ns, 0, 0, per_second(evict.ns_per_unit), 0}, "evict_row.far");
-    const Line select = line("select.near", "select.far", items);
-    set(result, OpKind::select, {select.fixed_ns, 0, 0, per_second(select.ns_per_unit), 0}, "select.far");
+    for (const OpKind kind : {OpKind::prefill_attend, OpKind::score_prompt, OpKind::partial_keys}) {
+      const std::string name = name_of(kind);
+      const Line l = line(name + ".near", name + ".far", flops);
+      set(result, kind, {l.fixed_ns, 0, per_second(l.ns_per_unit), 0, 0}, name + ".far");
+    }
+    for (const OpKind kind : {OpKind::evict_row, OpKind::select, OpKind::partial_select}) {
+      const std::string name = name_of(kind);
+      const Line l = line(name + ".near", name + ".far", items);
+      set(result, kind, {l.fixed_ns, 0, 0, per_second(l.ns_per_unit), 0}, name + ".far");
+    }
     for (const OpKind kind : {OpKind::pack_rows, OpKind::pack_keys}) {
       const std::string name = name_of(kind);
       const Line pack = line(name + ".near", name + ".far", rows);
@@ -103,8 +103,9 @@ class Calibrator {
     result.d2h = {down.fixed_ns, per_second(down.ns_per_unit)};
     result.h2d_spread = spread("load_kv.far");
     result.d2h_spread = spread("offload_kv.far");
-    for (const OpKind kind : {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores,
-                              OpKind::send_rows, OpKind::send_partial, OpKind::send_keys}) {
+    for (const OpKind kind :
+         {OpKind::load_kv, OpKind::offload_kv, OpKind::send_query, OpKind::send_scores, OpKind::send_rows,
+          OpKind::send_partial, OpKind::send_keys, OpKind::send_choice, OpKind::pool_row}) {
       result.kernels[static_cast<std::size_t>(kind)].fixed_ns = dispatch;
     }
     result.step_gap_ns = rig_.step_gap_ns();
@@ -194,6 +195,12 @@ class Calibrator {
       {"fit_logits.far", {{OpKind::fit_logits, kFar, 0}, {}}},
       {"correct_scores.near", {{OpKind::correct_scores, kFar, 16}, {}}},
       {"correct_scores.far", {{OpKind::correct_scores, kFar, 200}, {}}},
+      {"partial_keys.near", {{OpKind::partial_keys, 1, 0}, {}}},
+      {"partial_keys.far", {{OpKind::partial_keys, kNear, 0}, {}}},
+      {"partial_select.near", {{OpKind::partial_select, kNear, 16}, {}}},
+      {"partial_select.far", {{OpKind::partial_select, 1024, 200}, {}}},
+      {"attend_fetched.near", {{OpKind::attend_fetched, kNear, 16}, {}}},
+      {"attend_fetched.far", {{OpKind::attend_fetched, kNear, 200}, {}}},
   };
 };
 

@@ -11,8 +11,10 @@
 namespace hybridgen {
 namespace {
 
-constexpr Tokens kChunk = 256;      // tokens per matrix-product probe, and of the filling
-constexpr Tokens kPageTokens = 16;  // the published page
+constexpr Tokens kChunk = 256;                 // tokens per matrix-product probe, and of the filling
+constexpr Tokens kPageTokens = 16;             // the published page
+constexpr int kPartialColumns = 12;            // the published fifth of 64 channels
+constexpr std::int64_t kEveryRow = 1'000'000;  // an alpha that lets every row pass
 constexpr Bytes kAmple =
     1LL << 40;  // the rig does not plan memory; the operating system refuses what is too much
 constexpr double kAnyRate = 1e9;  // the rig's channels are only counted, never timed
@@ -47,7 +49,9 @@ MemoryPlan rig_plan(const Machine& machine, Tokens most_tokens) {
   plan.page_tokens = kPageTokens;
   plan.pages = most_tokens / kPageTokens;
   plan.kept_rows = true;  // in the same segments: each probe fills its rows anew
-  plan.lookahead = {.predicts = true, .fitted = false, .keys_up = true, .corrects = true};
+  plan.lookahead = {.predicts = true, .fitted = false, .keys_up = true, .corrects = true, .own_norm = false};
+  plan.partial.columns = kPartialColumns;
+  plan.pool_slots = most_tokens;
   plan.slots = {plan};  // one slot of these sizes
   return plan;
 }
@@ -161,6 +165,24 @@ std::vector<Op> ProbeRig::kept_ops_of(const Probe& probe, int layer) const {
   return {keep, ops_.attend_kept(row, layer, by)};
 }
 
+// After a prompt of the probed context, whose rows fill the pool; so many rows come up as are asked for.
+std::vector<Op> ProbeRig::partial_ops_of(const Probe& probe, int layer) const {
+  RequestDecision row = row_of(probe);
+  row.scan_tokens = probe.tokens;
+  RequestDecision prompt = row;
+  prompt.first_position = 0;
+  prompt.query_tokens = probe.tokens;
+  const Op keys = ops_.partial_keys(prompt, layer);
+  if (probe.kind == OpKind::partial_keys) return {keys};
+  const SelectedRows rows{Amount::fixed(shape_.query_heads * probe.rows_per_head), probe.rows_per_head};
+  std::vector<Op> ops = {keys, ops_.predict_query({StepId(0), {row}}, layer),
+                         ops_.partial_select(row, layer, kEveryRow)};
+  if (probe.kind == OpKind::partial_select) return ops;
+  ops.push_back(probe.kind == OpKind::send_choice ? ops_.send_choice(row, layer, rows)
+                                                  : ops_.attend_fetched(row, layer, rows));
+  return ops;
+}
+
 // The probed op, last, after what gives it its input.
 std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
   const RequestDecision row = row_of(probe);
@@ -239,6 +261,13 @@ std::vector<Op> ProbeRig::ops_of(const Probe& probe, int layer) const {
       return {ops_.predict_query(decision, layer), ops_.fit_logits(row, layer, probe.tokens)};
     case OpKind::correct_scores:
       return {ops_.send_query(row, layer), scan(), pick(), ops_.correct_scores(row, layer, rows)};
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::attend_fetched:
+      return partial_ops_of(probe, layer);
+    case OpKind::pool_row:
+      return {ops_.pool_row(row, layer)};
   }
   return {};
 }

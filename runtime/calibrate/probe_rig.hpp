@@ -47,6 +47,7 @@ class ProbeRig {
   void fill_context();
   std::vector<Op> ops_of(const Probe& probe, int layer) const;
   std::vector<Op> kept_ops_of(const Probe& probe, int layer) const;
+  std::vector<Op> partial_ops_of(const Probe& probe, int layer) const;
   RequestDecision row_of(const Probe& probe) const;
   Report submit(StepBuilder& builder);
 

@@ -103,6 +103,11 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::row_logits:
     case OpKind::fit_logits:
     case OpKind::correct_scores:
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::attend_fetched:
       break;
     case OpKind::score_prompt:
     case OpKind::keep_rows:

@@ -18,6 +18,11 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
                        " to " + processor.name + ", which is a " + name_of(processor.kind) + " and not a " +
                        name_of(wanted) + "; use --executor host, or a platform with a GPU");
   }
+  if (plan.kv_dtype == KvDtype::bf16) {
+    throw NotAvailable(
+        "executor cuda: its kernels read K and V as fp16 or fp32, not as bf16; use kv_dtype fp16, or "
+        "--executor host");
+  }
   if (plan.exchange_partials) {
     throw NotAvailable(
         "executor cuda: it has no kernel yet that joins partial outputs of the host's attention (attention: "
@@ -39,6 +44,12 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "executor cuda: it has no kernel yet that keeps chosen rows (attention: budget); simulate the "
         "policy, or "
         "use --executor host on a platform written by `hybridgen calibrate`");
+  }
+  if (plan.partial.columns > 0) {
+    throw NotAvailable(
+        "executor cuda: it has no kernel yet that chooses rows by a few columns of K (attention: "
+        "partial-keys); simulate the policy, or use --executor host on a platform written by `hybridgen "
+        "calibrate`");
   }
   if (plan.lookahead.predicts || plan.sink_tokens > 0) {
     throw NotAvailable(

@@ -8,6 +8,7 @@
 
 #include "core/base/check.hpp"
 #include "core/residency/exchange.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/pack.hpp"
 #include "runtime/kernels/select.hpp"
@@ -41,7 +42,7 @@ struct ThreadPartial {
 HostOps::HostOps(const ModelShape& shape, const MemoryPlan& plan)
     : shape_(shape),
       plan_(plan),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 

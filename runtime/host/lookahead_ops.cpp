@@ -25,7 +25,9 @@ void OpRunner::predict_query(const OpContext& context) {
   const Tokens tokens = query_tokens(context.step);
   const std::int64_t width = shape_.q_width();
   float* predicted = act_.predicted[static_cast<std::size_t>(context.op.work.buffer)].data();
-  norm(context, layer.attention_norm, 0, tokens);
+  const std::size_t normed_by =
+      static_cast<std::size_t>(context.op.layer - (plan_.lookahead.own_norm ? 1 : 0));
+  norm(context, weights_.layers.at(normed_by).attention_norm, 0, tokens);
   project(context, layer.qkv, width, shape_.hidden, act_.normed.data(), shape_.hidden, tokens, predicted,
           width);  // q's rows are the first
   if (plan_.lookahead.fitted) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/rope.hpp"
 
 namespace hybridgen {
@@ -30,8 +31,9 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       plan_(plan),
       host_ops_(shape_, plan_),
       page_ops_(shape_, plan_, device_threads),
+      partial_ops_(model.weights, plan_, device_threads),
       feed_(std::move(feed)),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
       frequencies_(frequencies_of(model.shape)),
@@ -43,6 +45,10 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
   }
   for (std::size_t slot = 0; slot < plan_.slots.size(); ++slot) {
     slots_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)), memory);
+    if (plan_.partial.columns > 0) {
+      pools_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)),
+                          memory.at(plan_.device_tier.index()));
+    }
     slots_.back().scratch.resize(HostOps::select_scratch(slots_.back().size(), host_threads));
   }
 }
@@ -114,6 +120,13 @@ std::int64_t OpRunner::run(const OpContext& context) {
     case OpKind::attend_pages:
       page_ops_.run(context, buffers(context), device_row(context));
       return 0;
+    case OpKind::partial_keys:
+    case OpKind::partial_select:
+    case OpKind::send_choice:
+    case OpKind::pool_row:
+    case OpKind::attend_fetched:
+      return partial_ops_.run(context,
+                              {buffers(context), pools_.at(context.op.slot.index()), partial_row(context)});
     case OpKind::project_out:
       project_out(context);
       return 0;
@@ -161,6 +174,14 @@ OpRunner::RowPlace OpRunner::place_of(const OpContext& context) const {
 DeviceRow OpRunner::device_row(const OpContext& context) {
   const Tokens query = place_of(context).first_query;
   return {act_.qkv.data() + query * act_.qkv_width, act_.attended.data() + query * shape_.q_width()};
+}
+
+PartialRow OpRunner::partial_row(const OpContext& context) {
+  const Tokens query = place_of(context).first_query;
+  const std::int64_t width = shape_.q_width();
+  const auto buffer = static_cast<std::size_t>(context.op.work.buffer);
+  return {act_.qkv.data() + query * act_.qkv_width, act_.qkv_width,
+          act_.predicted[buffer].data() + query * width, act_.attended.data() + query * width};
 }
 
 Tokens OpRunner::query_tokens(const Step& step) {

@@ -13,6 +13,7 @@
 #include "runtime/host/host_ops.hpp"
 #include "runtime/host/op_context.hpp"
 #include "runtime/host/page_ops.hpp"
+#include "runtime/host/partial_ops.hpp"
 #include "runtime/host/request_buffers.hpp"
 #include "runtime/host/tokens.hpp"
 
@@ -44,6 +45,7 @@ class OpRunner {
   RowPlace place_of(const OpContext& context) const;
   static Tokens query_tokens(const Step& step);
   DeviceRow device_row(const OpContext& context);
+  PartialRow partial_row(const OpContext& context);
 
   // device_ops.cpp
   void embed(const OpContext& context);
@@ -109,6 +111,7 @@ class OpRunner {
   MemoryPlan plan_;
   HostOps host_ops_;
   PageOps page_ops_;
+  PartialOps partial_ops_;
   TokenFeed feed_;
   kernels::KvType kv_type_;
   Bytes head_row_;                                 // one K or V row of one head
@@ -116,6 +119,7 @@ class OpRunner {
   std::vector<double> frequencies_;                // of the rotary positions, by pair; empty without
   std::vector<std::vector<std::int32_t>> tokens_;  // by request
   std::vector<RequestBuffers> slots_;              // by slot
+  std::vector<PartialKeys> pools_;                 // by slot, where the device chooses host rows
   Activations act_;
 };
 

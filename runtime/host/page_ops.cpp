@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/page_bounds.hpp"
 #include "runtime/kernels/select.hpp"
@@ -14,7 +15,7 @@ namespace hybridgen {
 PageOps::PageOps(const ModelShape& shape, const MemoryPlan& plan, int threads)
     : shape_(shape),
       plan_(plan),
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(shape.head_dim * bytes_of(plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {
   if (plan.pages == 0) return;

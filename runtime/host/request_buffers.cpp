@@ -46,9 +46,11 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
   stores(segment_v_, model.layers, plan.device_tier, size_.segment_tokens, size_.sink_tokens);
   stores(staging_k_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
   stores(staging_v_, plan.staging_buffers, plan.device_tier, size_.staging_tokens);
+  const int whole = model.layers - plan.pooled_layers(model.layers);
   for (int layer = 0; layer < model.layers; ++layer) {
-    stores(host_k_, 1, plan.host_k(layer), size_.host_tokens);
-    stores(host_v_, 1, plan.host_v(layer), size_.host_tokens);
+    const Tokens rows = layer < whole ? size_.host_tokens : size_.pool_slots;
+    stores(host_k_, 1, plan.host_k(layer), rows);
+    stores(host_v_, 1, plan.host_v(layer), rows);
   }
 
   if (size_.pages > 0) take_pages(model, plan, memory.at(plan.device_tier.index()));
@@ -94,7 +96,7 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
   const std::int64_t most_scores = most_rows * plan.exchange_group;
   const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
-  device_scores = device.array<float>(model.query_heads * size_.segment_tokens);
+  device_scores = device.array<float>(model.query_heads * std::max(size_.segment_tokens, size_.pool_slots));
   if (plan.lookahead.corrects) {
     device_predicted_scores = device.array<float>(model.query_heads * size_.segment_tokens);
   }
@@ -104,6 +106,9 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
     exchange.packed = host.allocate(packed_bytes);
     exchange.device_chosen_scores = device.array<float>(most_scores);
     exchange.device_packed = device.allocate(packed_bytes);
+    if (plan.partial.columns > 0) {
+      exchange.device_rows = device.array<std::int32_t>(model.query_heads * size_.exchange_rows_per_head);
+    }
     if (!plan.lookahead.keys_up) continue;
     exchange.packed_keys = host.allocate(packed_bytes);
     exchange.device_packed_keys = device.allocate(packed_bytes);

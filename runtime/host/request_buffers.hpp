@@ -66,6 +66,7 @@ struct Exchange {
   std::vector<std::int64_t> offsets;  // [query_heads + 1], of the host's lane: where a head's rows begin
 
   // Device side.
+  std::int32_t* device_rows = nullptr;  // [query_heads][rows_per_head], where the device chooses
   float* device_chosen_scores = nullptr;
   std::byte* device_packed_keys = nullptr;
   std::byte* device_packed = nullptr;
@@ -102,7 +103,7 @@ class RequestBuffers {
   std::vector<float> partials;  // of the host's attention, one part per thread
 
   // Device side, the same.
-  float* device_scores = nullptr;  // [query_heads][segment_tokens]
+  float* device_scores = nullptr;  // [query_heads][segment_tokens, or pool_slots where these are more]
   float* device_predicted_scores =
       nullptr;                      // the same of the predicted query; null where nothing is corrected
   std::vector<float> slope, shift;  // [query_heads], from predicted to true logits

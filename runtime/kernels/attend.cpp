@@ -147,6 +147,7 @@ void logits(KvType type, const float* q, int group, int head_dim, const void* k,
             float scale, float* scores, std::int64_t stride) {
   check_shape(group, head_dim);
   if (type == KvType::f16) return logits_as<Half>(q, group, head_dim, k, rows, scale, scores, stride);
+  if (type == KvType::bf16) return logits_as<Bfloat>(q, group, head_dim, k, rows, scale, scores, stride);
   logits_as<float>(q, group, head_dim, k, rows, scale, scores, stride);
 }
 
@@ -154,6 +155,7 @@ void weighted_v(KvType type, const float* p, std::int64_t stride, int group, int
                 std::int64_t rows, float* out) {
   check_shape(group, head_dim);
   if (type == KvType::f16) return weighted_v_as<Half>(p, stride, group, head_dim, v, rows, out);
+  if (type == KvType::bf16) return weighted_v_as<Bfloat>(p, stride, group, head_dim, v, rows, out);
   weighted_v_as<float>(p, stride, group, head_dim, v, rows, out);
 }
 
@@ -161,6 +163,7 @@ void weighted_v_at(KvType type, const float* p, const std::int32_t* index, std::
                    const void* v, float* out) {
   check_shape(1, head_dim);
   if (type == KvType::f16) return weighted_v_at_as<Half>(p, index, count, head_dim, v, out);
+  if (type == KvType::bf16) return weighted_v_at_as<Bfloat>(p, index, count, head_dim, v, out);
   weighted_v_at_as<float>(p, index, count, head_dim, v, out);
 }
 

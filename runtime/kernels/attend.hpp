@@ -1,5 +1,5 @@
 // Decode attention for the G query heads that share one KV head (grouped-query attention). All results fp32;
-// K and V rows fp16 or fp32; head_dim a multiple of 16, G >= 1. No allocation, no threads: the caller
+// K and V rows fp16, bf16 or fp32; head_dim a multiple of 16, G >= 1. No allocation, no threads: the caller
 // partitions by KV head or by rows and passes scratch. Rows of a ring buffer come as up to two spans in token
 // order.
 #pragma once

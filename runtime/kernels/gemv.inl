@@ -19,11 +19,27 @@ HG_TARGET static float gemv_row(const Half* row, const float* x, std::int64_t co
   return reduce_add(add(add(s0, s1), add(s2, s3)));
 }
 
+// Two rows far apart, a piece of each in turn: rows of several kilobytes would leave the prefetcher one stream.
+HG_TARGET static void gemv_two_rows(const Half* w, const float* x, float* y, std::int64_t row, std::int64_t other,
+                                    std::int64_t cols) {
+  constexpr std::int64_t kPiece = 512;
+  float sum[2] = {};
+  for (std::int64_t c = 0; c < cols; c += kPiece) {
+    const std::int64_t count = cols - c < kPiece ? cols - c : kPiece;
+    sum[0] += gemv_row(w + row * cols + c, x + c, count);
+    sum[1] += gemv_row(w + other * cols + c, x + c, count);
+  }
+  y[row] = sum[0];
+  y[other] = sum[1];
+}
+
 HG_TARGET static void gemv_f16(const Half* w, const float* x, float* y, std::int64_t row_begin,
                                std::int64_t row_end, std::int64_t cols) {
-  const std::int64_t share = (row_end - row_begin) / kStreams;  // rows of each stream
-  for (std::int64_t r = row_begin; r < row_begin + share; ++r) {
-    for (int s = 0; s < kStreams; ++s) y[r + s * share] = gemv_row(w + (r + s * share) * cols, x, cols);
+  std::int64_t r = row_begin;
+  if constexpr (kStreams == 2) {
+    const std::int64_t half = (row_end - row_begin) / 2;
+    for (; r < row_begin + half; ++r) gemv_two_rows(w, x, y, r, r + half, cols);
+    r += half;
   }
-  for (std::int64_t r = row_begin + kStreams * share; r < row_end; ++r) y[r] = gemv_row(w + r * cols, x, cols);
+  for (; r < row_end; ++r) y[r] = gemv_row(w + r * cols, x, cols);
 }

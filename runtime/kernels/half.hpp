@@ -1,6 +1,6 @@
-// Scalar conversions between Half and float, bit for bit what F16C does: round to nearest even, subnormals
-// kept, overflow to infinity, NaN stays NaN. For single values and the scalar kernels; rows go through
-// convert.hpp.
+// Scalar conversions of Half and Bfloat from and to float, for Half bit for bit what F16C does: round to
+// nearest even, subnormals kept, overflow to infinity, NaN stays NaN. For single values and the scalar
+// kernels; rows go through convert.hpp.
 #pragma once
 
 #include <bit>
@@ -21,6 +21,16 @@ inline float to_float(Half value) {
 
 inline float to_float(float value) {
   return value;
+}
+
+inline float to_float(Bfloat value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
+
+inline Bfloat to_bfloat(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return Bfloat{static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
+  return Bfloat{static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
 inline Half to_half(float value) {

@@ -15,10 +15,16 @@ struct Half {
 };
 static_assert(sizeof(Half) == 2);
 
-enum class KvType : std::uint8_t { f16, f32 };
+// bfloat16 as stored: the upper half of an fp32.
+struct Bfloat {
+  std::uint16_t bits;
+};
+static_assert(sizeof(Bfloat) == 2);
+
+enum class KvType : std::uint8_t { f16, f32, bf16 };
 
 constexpr std::int64_t bytes_of(KvType type) {
-  return type == KvType::f16 ? 2 : 4;
+  return type == KvType::f32 ? 4 : 2;
 }
 
 // `count` contiguous rows of K or of V of one KV head; element type and head_dim are given beside it.

@@ -24,11 +24,13 @@ void pack(std::int64_t bytes, const RowSpan* spans, int span_count, const std::i
           std::int64_t count, std::byte* target) {
   const std::int64_t row_bytes = kBytes ? kBytes : bytes;
   const std::int64_t ahead_rows = ahead_of(row_bytes);
+  const auto ask_for = [&](std::int64_t j) {
+    const std::byte* row = find_row(spans, span_count, row_bytes, indices[j]);
+    for (std::int64_t b = 0; b < row_bytes; b += 64) __builtin_prefetch(row + b, 0, 3);
+  };
+  for (std::int64_t j = 0; j < std::min(ahead_rows, count); ++j) ask_for(j);
   for (std::int64_t j = 0; j < count; ++j) {
-    if (j + ahead_rows < count) {
-      const std::byte* ahead = find_row(spans, span_count, row_bytes, indices[j + ahead_rows]);
-      for (std::int64_t b = 0; b < row_bytes; b += 64) __builtin_prefetch(ahead + b, 0, 3);
-    }
+    if (j + ahead_rows < count) ask_for(j + ahead_rows);
     const std::byte* row = find_row(spans, span_count, row_bytes, indices[j]);
     std::memcpy(target + j * row_bytes, row, static_cast<std::size_t>(row_bytes));
   }

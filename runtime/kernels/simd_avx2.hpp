@@ -25,11 +25,26 @@ HG_INLINE Vec load(const float* p) {
 HG_INLINE Vec load(const Half* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
+HG_INLINE Vec load(const Bfloat* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
 HG_INLINE void store(float* p, Vec v) {
   _mm256_storeu_ps(p, v);
 }
 HG_INLINE void store(Half* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+HG_INLINE void store(Bfloat* p, Vec v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i even = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  const __m256 nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);  // rounding could carry it away
+  even =
+      _mm256_blendv_epi8(even, _mm256_or_si256(bits, _mm256_set1_epi32(0x400000)), _mm256_castps_si256(nan));
+  const __m256i high = _mm256_srli_epi32(even, 16);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1)));
 }
 // The first n (0 < n < kWidth) elements; the others read as zero and are not touched when stored.
 template <class T>

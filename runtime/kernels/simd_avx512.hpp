@@ -29,6 +29,22 @@ template <>
 HG_INLINE Vec widen<Half>(__m256i stored) {
   return _mm512_cvtph_ps(stored);
 }
+template <>
+HG_INLINE Vec widen<Bfloat>(__m256i stored) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+}
+// The nearest bf16 of each, ties to even.
+HG_INLINE __m256i narrow(Vec v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i even = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);  // rounding could carry it away
+  const __m512i safe = _mm512_mask_or_epi32(even, nan, bits, _mm512_set1_epi32(0x400000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(safe, 16));
+}
+HG_INLINE Vec load(const Bfloat* p) {
+  return widen<Bfloat>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 HG_INLINE Vec load(const Half* p) {
   return widen<Half>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
@@ -37,6 +53,9 @@ HG_INLINE void store(float* p, Vec v) {
 }
 HG_INLINE void store(Half* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+HG_INLINE void store(Bfloat* p, Vec v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v));
 }
 // The first n (0 < n < kWidth) elements; the others read as zero and are not touched when stored.
 HG_INLINE __mmask16 first(std::int64_t n) {
@@ -47,6 +66,12 @@ HG_INLINE Vec load_first(const float* p, std::int64_t n) {
 }
 HG_INLINE Vec load_first(const Half* p, std::int64_t n) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
+}
+HG_INLINE Vec load_first(const Bfloat* p, std::int64_t n) {
+  return widen<Bfloat>(_mm256_maskz_loadu_epi16(first(n), p));
+}
+HG_INLINE void store_first(Bfloat* p, Vec v, std::int64_t n) {
+  _mm256_mask_storeu_epi16(p, first(n), narrow(v));
 }
 HG_INLINE void store_first(float* p, Vec v, std::int64_t n) {
   _mm512_mask_storeu_ps(p, first(n), v);

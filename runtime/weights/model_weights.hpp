@@ -55,6 +55,7 @@ struct LayerWeights {
   ProductWeights ffn_in;          // [ffn_in_width][hidden], gate rows before up rows
   ProductWeights down;            // [hidden][ffn]
   PredictorWeights predictor;     // not of the model's own files
+  const float* skew = nullptr;    // [kv_heads][head_dim][head_dim], column by column; not of them either
 };
 
 // Views into memory that the caller's allocator owns.

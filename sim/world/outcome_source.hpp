@@ -11,7 +11,7 @@ namespace hybridgen {
 class OutcomeSource {
  public:
   virtual ~OutcomeSource() = default;
-  virtual std::string name() const = 0;  // "fixed", "recorded", "seeded"
+  virtual std::string name() const = 0;  // "fixed", "recorded", "seeded", "locality (fitted on ...)"
   // Within [least, bound] of the outcome. Deterministic in its arguments and the source's own seed or file.
   virtual std::int64_t count(const Step& step, const Outcome& outcome) = 0;
 };

@@ -4,6 +4,7 @@
 
 #include "core/base/error.hpp"
 #include "sim/world/fixed_outcomes.hpp"
+#include "sim/world/seeded_draw.hpp"
 
 namespace hybridgen {
 namespace {
@@ -14,22 +15,6 @@ constexpr int kMemory = 32;  // steps; (7/8)^32 is 1.4 %
 constexpr std::int64_t kBase = 1;
 constexpr std::int64_t kNoise = 2;
 constexpr std::int64_t kEnd = 3;
-
-// The finalizer of splitmix64.
-std::uint64_t mixed(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
-
-std::uint64_t absorbed(std::uint64_t state, std::int64_t value) {
-  return mixed(state + 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(value));
-}
-
-// A number in [0, range), the bias of the remainder far below a millionth.
-std::int64_t below(std::uint64_t bits, std::int64_t range) {
-  return static_cast<std::int64_t>(bits % static_cast<std::uint64_t>(range));
-}
 
 }  // namespace
 
@@ -64,10 +49,7 @@ Ppm SeededOutcomes::share(std::int64_t step, RequestId request, std::int32_t lay
 
 std::uint64_t SeededOutcomes::draw(std::int64_t what, RequestId request, std::int32_t layer,
                                    std::int64_t step) const {
-  std::uint64_t state = absorbed(seed_, what);
-  state = absorbed(state, request.value);
-  state = absorbed(state, layer);
-  return absorbed(state, step);
+  return seeded_draw(seed_, {what, request.value, layer, step});
 }
 
 }  // namespace hybridgen

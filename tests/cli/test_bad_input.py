@@ -29,7 +29,7 @@ class Experiments(CliTest):
             ("new_tokens: 64", "new_tokens:", "workload.new_tokens: ", "no value"),
             ("preset: hybridgen", "preset: hybrid-gen", "policy.preset: ", "did you mean hybridgen?"),
             ("placement: semantic ", "placement: cemantic ", "policy.placement: ", "did you mean semantic?"),
-            ("source: seeded ", "source: sown ", "outcomes.source: ", "valid: fixed, recorded, seeded"),
+            ("source: seeded ", "source: sown ", "outcomes.source: ", "valid: fixed, recorded, seeded, locality"),
             ("platform: h100-80", "platform: h100-81", "", "did you mean h100-80?"),
             ("platform: h100-80", "platform: [h100-80", "", "yaml"),
             ("seed: 1", "seed: 1\ncolour: red", "colour: ", "unknown key"),

@@ -103,7 +103,7 @@ class Check(CliTest):
         lines = self.done("check", *files).splitlines()
         self.assertEqual([line.split(": ")[0] for line in lines], [str(file) for file in files])
         for line in lines:
-            self.assertRegex(line, r": (experiment|platform|model shape|ablation), fine$")
+            self.assertRegex(line, r": (experiment|platform|model shape|ablation|locality), fine$")
 
     def test_all_faults_of_all_files_at_once(self):
         first = self.edited("configs/h100/hybridgen.yaml", "topk_ratio: 0.05", "topk_ratio: 5\n  topk_ration: 1")

@@ -28,7 +28,7 @@ struct Case {
 };
 
 // Smaller than their defaults, so that a context of these tests has several.
-const std::map<std::string, std::int64_t> kSmall = {{"page_tokens", 4}};
+const std::map<std::string, std::int64_t> kSmall = {{"page_tokens", 4}, {"whole_layers", 1}};
 
 // A value for a parameter that has no default, so that a policy nobody thought of here can be run.
 std::int64_t some_value(const ParamSpec& spec) {
@@ -110,6 +110,13 @@ std::vector<Case> cases() {
   corrected.params["lookahead_correct"] = 1;
   corrected.params["sink_tokens"] = 4;
   choices.emplace_back("hybridgen_use_corrected_sinks", corrected);
+  for (const char* preset : {"full-gpu", "flexgen", "hybridgen"}) {
+    choices.emplace_back(std::string(preset) + "_bf16", choice_of(preset, {}));
+    choices.back().second.kv_dtype = KvDtype::bf16;
+  }
+  PolicyChoice pooled = choice_of("infinigen", {{"placement", "semantic"}});
+  pooled.params["pool_tokens"] = 40;  // fewer than the prompt
+  choices.emplace_back("infinigen_pool_semantic", pooled);
   std::vector<Case> all;
   for (auto& [name, choice] : choices) {
     std::replace_if(

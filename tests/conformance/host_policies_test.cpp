@@ -113,6 +113,29 @@ TEST_F(HostPolicies, HostAttention_anyShareOfTheDevice_logitsEqualFullGpu) {
   }
 }
 
+// bf16 keeps 8 bits of the mantissa where fp16 keeps 11: an error that is seen, and stays of that size.
+TEST_F(HostPolicies, Bf16Kv_everyWayToAttend_closeToFp32AndAsManyBytesAsFp16) {
+  const auto dtypes = [&](PolicyChoice choice) {
+    choice.kv_dtype = KvDtype::f32;
+    const HostRun exact = run(choice);
+    choice.kv_dtype = KvDtype::f16;
+    const HostRun half = run(choice);
+    choice.kv_dtype = KvDtype::bf16;
+    const HostRun brain = run(choice);
+    EXPECT_LT(largest_difference(exact, brain), 0.02F) << choice.preset;
+    EXPECT_GT(largest_difference(exact, brain), 2 * largest_difference(exact, half)) << choice.preset;
+    EXPECT_EQ(half.timeline.tier_peak_bytes, brain.timeline.tier_peak_bytes) << choice.preset;
+    ASSERT_EQ(half.timeline.steps.size(), brain.timeline.steps.size());
+    for (std::size_t s = 0; s < half.timeline.steps.size(); ++s) {
+      EXPECT_EQ(half.timeline.steps[s].channel_bytes, brain.timeline.steps[s].channel_bytes) << choice.preset;
+    }
+  };
+  dtypes({"full-gpu", {}, {}, KvDtype::bf16});
+  dtypes({"flexgen", {}, {}, KvDtype::bf16});
+  dtypes({"flexgen-cpu-attention", {}, {}, KvDtype::bf16});
+  dtypes(hybridgen(20, kPpmOne, KvDtype::bf16));
+}
+
 // Longer than two grains of the host's scan, so that threads get shares of their own.
 TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32}, 450, 6);
@@ -212,11 +235,68 @@ TEST_F(HostPolicies, Quest_decodeStep_readsBoundsOfEveryEarlierPageAndTheBudgets
   }
 }
 
+TEST_F(HostPolicies, Infinigen_everyRowPassesFp32_logitsEqualFullGpuByTheSameOps) {
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  const auto infinigen = [&](std::int64_t budget, std::int64_t alpha) {
+    return run(
+        {"infinigen", {{"budget_tokens", budget}, {"alpha", alpha}, {"whole_layers", 1}}, {}, KvDtype::f32});
+  };
+  const HostRun all = infinigen(500, 1'000'000);
+  EXPECT_LT(largest_difference(full, all), 1e-4F);
+  for (const StepEvent& step : all.timeline.steps) {
+    for (const OutcomeEvent& outcome : step.outcomes)
+      EXPECT_EQ(outcome.count, 6 * step.decision.rows[0].first_position);
+  }
+  const HostRun few = infinigen(9, 1'000'000);
+  EXPECT_GT(largest_difference(full, few), 1e-3F);
+  for (std::size_t step = 0; step < all.timeline.steps.size(); ++step)
+    EXPECT_EQ(all.timeline.steps[step].structure, few.timeline.steps[step].structure);
+}
+
+TEST_F(HostPolicies, Infinigen_narrowAlpha_fetchesFewerRowsThanTheBudget) {
+  const auto rows = [&](std::int64_t alpha) {
+    const HostRun infinigen = run({"infinigen", {{"budget_tokens", 40}, {"alpha", alpha}}, {}, KvDtype::f16});
+    return infinigen.timeline.steps[5].outcomes.at(0).count;
+  };
+  EXPECT_EQ(rows(1'000'000), 6 * 40);
+  EXPECT_LT(rows(5), 6 * 40);
+  EXPECT_GE(rows(0), 6) << "the largest of every head at least";
+  EXPECT_EQ(rows(5) % 6, 0) << "equally many for every head";
+}
+
+// A pool of every token is no pool; a smaller one keeps no more than it says.
+TEST_F(HostPolicies, Infinigen_boundedPool_readsOtherRowsInLessMemory) {
+  const auto pooled = [&](Tokens pool, int evict, std::int64_t budget) {
+    return run(
+        {"infinigen",
+         {{"budget_tokens", budget}, {"alpha", 1'000'000}, {"pool_tokens", pool}, {"pool_evict", evict}},
+         {},
+         KvDtype::f32});
+  };
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32});
+  EXPECT_LT(largest_difference(full, pooled(100, 2, 500)), 1e-4F);
+  for (const int evict : {0, 1, 2}) {
+    const HostRun bounded = pooled(64, evict, 500);
+    EXPECT_GT(largest_difference(full, bounded), 1e-4F);
+    for (const StepEvent& step : bounded.timeline.steps) {
+      for (const OutcomeEvent& outcome : step.outcomes)
+        EXPECT_EQ(outcome.count, 6 * std::min<Tokens>(step.decision.rows[0].first_position, 64));
+    }
+  }
+  // One layer of three chooses rows; K and V of a row are 2 heads x 16 x 4 bytes each. The exchange is that
+  // of the budget in either case.
+  const auto dram = machine_.tier_of(TierKind::dram)->index();
+  EXPECT_EQ(
+      pooled(0, 2, 40).timeline.tier_peak_bytes[dram] - pooled(64, 2, 40).timeline.tier_peak_bytes[dram],
+      2 * (83 - 64) * 2 * 16 * 4);
+}
+
 TEST_F(HostPolicies, Batch_twoRequests_eachEqualsItsOwnSingleRun) {
   for (const PolicyChoice& choice :
        {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, PolicyChoice{"flexgen", {}, {}, KvDtype::f32},
         PolicyChoice{"flexgen-cpu-attention", {}, {}, KvDtype::f32}, hybridgen(20, 100'000, KvDtype::f32),
-        PolicyChoice{"quest", {{"budget_tokens", 32}, {"dense_layers", 1}}, {}, KvDtype::f32}}) {
+        PolicyChoice{"quest", {{"budget_tokens", 32}, {"dense_layers", 1}}, {}, KvDtype::f32},
+        PolicyChoice{"infinigen", {{"budget_tokens", 20}, {"whole_layers", 1}}, {}, KvDtype::f32}}) {
     const HostRun both = run(choice, 60, 12, 2);
     float largest = 0;
     for (std::uint32_t i = 0; i < 2; ++i) {

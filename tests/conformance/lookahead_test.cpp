@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/driver/overlap.hpp"
+#include "runtime/weights/predictor_weights.hpp"
 #include "sim/fluid/fluid_executor.hpp"
 #include "sim/world/platform_durations.hpp"
 #include "sim/world/seeded_outcomes.hpp"
@@ -21,7 +22,9 @@ std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
   auto model = std::make_shared<HostModel>();
   model->shape = shape;
   auto memory = std::make_shared<TierMemory>("weights");
-  model->weights = dummy_weights(shape, 7, [&](Bytes bytes) { return memory->allocate(bytes); });
+  const auto allocate = [&](Bytes bytes) { return memory->allocate(bytes); };
+  model->weights = dummy_weights(shape, 7, allocate);
+  if (shape.predictor.present()) dummy_predictor(8, allocate, model->weights);
   model->memory = memory;
   return model;
 }
@@ -32,7 +35,7 @@ PolicyChoice hybridgen(const std::string& lookahead, int device_tokens, Ppm rati
                       {{"device_kv_tokens", device_tokens}, {"topk_ratio", ratio}, {"sink_tokens", sinks}},
                       {{"lookahead", lookahead}},
                       dtype};
-  if (lookahead == "use") {
+  if (lookahead == "use" || lookahead == "auto") {
     choice.params["lookahead_predictor"] = 0;
     choice.params["lookahead_correct"] = 0;
   }
@@ -197,32 +200,32 @@ TEST_F(Ahead, RealRun_hostOpsOfTheNextLayerOverlapDeviceOpsOfThisOne) {
 }
 
 // One decode step in closed form. L layers, H hidden, Q and G the widths of q and of k or v, F ffn, V vocab,
-// r K (or V) of one token in a layer, h of one head; n host tokens, d device tokens, k rows per query head.
+// r K (or V) of one token in a layer, h of one head; n host tokens, d device tokens, k rows per query head;
+// of the layers, so many are predicted and use or choose.
 struct ClosedForm {
   const ModelShape& shape;
   Bytes e;
   Tokens host, device;
   std::int64_t k;
-  std::string mode;
-  bool corrects;
+  Bytes choosing, using_;
+  bool fitted, corrects;
 
   Bytes layers() const { return shape.layers; }
-  Bytes ahead() const { return mode == "off" ? 0 : layers() - 1; }
-  Bytes choosing() const { return mode == "choose" ? layers() - 1 : 0; }
+  Bytes ahead() const { return choosing + using_; }
   Bytes r() const { return shape.kv_width() * e; }
   Bytes rows() const { return shape.query_heads * k * shape.head_dim * e; }  // of a layer, K or V
   Bytes scores() const { return shape.query_heads * k * 4; }
 
   Bytes d2h() const { return layers() * (4 * shape.q_width() + 2 * r()); }
-  Bytes h2d() const { return layers() * rows() + choosing() * rows() + (layers() - choosing()) * scores(); }
+  Bytes h2d() const { return layers() * rows() + choosing * rows() + (layers() - choosing) * scores(); }
   Bytes dram() const {
     const Bytes H = shape.hidden, Q = shape.q_width(), G = shape.kv_width(), F = shape.ffn;
     const Bytes weights = 2 * H + layers() * 2 * (H * (Q + 2 * G) + Q * H + 3 * H * F) +
-                          2 * static_cast<Bytes>(shape.vocab) * H + ahead() * 2 * H * Q;
-    const Bytes device_side =
-        layers() * (2 * r() + 2 * device * r() + rows() + scores()) + choosing() * rows();
-    const Bytes host_side = layers() * (host * r() + 2 * rows()) + choosing() * 2 * rows();
-    const Bytes correction = corrects ? ahead() * 2 * scores() : 0;
+                          2 * static_cast<Bytes>(shape.vocab) * H +
+                          ahead() * 2 * (H * Q + (fitted ? shape.predictor.rank * (H + Q) : 0));
+    const Bytes device_side = layers() * (2 * r() + 2 * device * r() + rows() + scores()) + choosing * rows();
+    const Bytes host_side = layers() * (host * r() + 2 * rows()) + choosing * 2 * rows();
+    const Bytes correction = corrects ? using_ * 2 * scores() : 0;
     return weights + device_side + host_side + correction + d2h() + h2d();
   }
 };
@@ -230,7 +233,7 @@ struct ClosedForm {
 struct BytesCase {
   int query_heads, kv_heads;
   const char* mode;
-  bool corrects;
+  bool fitted, corrects;
 };
 
 void PrintTo(const BytesCase& each, std::ostream* out) {
@@ -244,9 +247,18 @@ TEST_P(BytesAhead, RealAndSimulated_everyStepIsTheClosedForm) {
   ModelShape shape = tiny_shape();
   shape.query_heads = GetParam().query_heads;
   shape.kv_heads = GetParam().kv_heads;
-  constexpr int kDevice = 20, kSinks = 3;
-  PolicyChoice choice = hybridgen(GetParam().mode, kDevice, 200'000, kSinks, KvDtype::f16);
+  shape.layers = 4;
+  constexpr int kDevice = 20, kSinks = 3, kLayersAhead = 3;
+  const std::string mode = GetParam().mode;
+  PolicyChoice choice = hybridgen(mode, kDevice, 200'000, kSinks, KvDtype::f16);
+  if (mode != "off") choice.params["lookahead_predictor"] = GetParam().fitted ? 1 : 0;
   if (GetParam().corrects) choice.params["lookahead_correct"] = 1;
+  if (GetParam().fitted) {
+    shape.predictor.rank = 8;
+    shape.predictor.error_permille[1][GetParam().corrects] = {0, 900, 100, 800};  // auto: layer 2 alone uses
+  }
+  const Bytes using_ = mode == "use" ? kLayersAhead : mode == "auto" ? 1 : 0;
+  const Bytes choosing = mode == "off" ? 0 : kLayersAhead - using_;
   const WorkloadShape workload{1, kPrompt, kNew, false};
   const Timeline real = run(machine, model_of(shape), choice).timeline;
   Policy policy(composition_of(choice), {machine, shape, choice.kv_dtype, params_for(choice)}, workload);
@@ -259,7 +271,8 @@ TEST_P(BytesAhead, RealAndSimulated_everyStepIsTheClosedForm) {
   for (std::size_t i = 1; i < real.steps.size(); ++i) {
     SCOPED_TRACE("step " + std::to_string(i));
     const Tokens host = kPrompt + static_cast<Tokens>(i) - kDevice - kSinks;
-    const ClosedForm form{shape, 2, host, kDevice + kSinks, host / 5, GetParam().mode, GetParam().corrects};
+    const ClosedForm form{
+        shape, 2, host, kDevice + kSinks, host / 5, choosing, using_, GetParam().fitted, GetParam().corrects};
     const std::vector<Bytes> expected = {form.dram(), form.h2d(), form.d2h(), 0};
     EXPECT_EQ(real.steps[i].channel_bytes, expected);
     EXPECT_EQ(simulated.steps[i].channel_bytes, expected);
@@ -269,16 +282,20 @@ TEST_P(BytesAhead, RealAndSimulated_everyStepIsTheClosedForm) {
 std::vector<BytesCase> bytes_cases() {
   std::vector<BytesCase> cases;
   for (const auto& [query_heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {8, 2}, {8, 1}}) {
-    cases.push_back({query_heads, kv_heads, "off", false});
-    cases.push_back({query_heads, kv_heads, "choose", false});
-    cases.push_back({query_heads, kv_heads, "use", false});
-    cases.push_back({query_heads, kv_heads, "use", true});
+    cases.push_back({query_heads, kv_heads, "off", false, false});
+    for (const bool fitted : {false, true}) {
+      cases.push_back({query_heads, kv_heads, "choose", fitted, false});
+      for (const bool corrects : {false, true})
+        cases.push_back({query_heads, kv_heads, "use", fitted, corrects});
+    }
+    cases.push_back({query_heads, kv_heads, "auto", true, true});
   }
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Groups, BytesAhead, ::testing::ValuesIn(bytes_cases()), [](const auto& each) {
-  return std::string(each.param.mode) + (each.param.corrects ? "_corrected" : "") + "_group" +
+  return std::string(each.param.mode) + (each.param.fitted ? "_fitted" : "") +
+         (each.param.corrects ? "_corrected" : "") + "_group" +
          std::to_string(each.param.query_heads / each.param.kv_heads);
 });
 

@@ -147,6 +147,33 @@ TEST_F(AllRows, Fp16Kv_meanKlAtMostOneHundredThousandth) {
   EXPECT_LE(kl, 1e-5);
 }
 
+// Predicted queries choose every row, so that nothing of the prediction is left: the true query's logits
+// enter.
+TEST_F(AllRows, ChosenOneLayerAheadAndByKvGroup_equalFullAttentionToo) {
+  for (const KvDtype dtype : {KvDtype::f32, KvDtype::f16}) {
+    const Run full = run({"full-gpu", {}, {}, dtype});
+    for (const bool by_group : {false, true}) {
+      PolicyChoice ahead = hybridgen(kPpmOne, dtype);
+      ahead.parts["lookahead"] = "choose";
+      ahead.params["select_by"] = by_group ? 1 : 0;
+      const Run chosen = run(ahead);
+      const auto count = [&](OpKind kind) {
+        const auto& ops = chosen.timeline.steps.back().ops;
+        return std::count_if(ops.begin(), ops.end(), [&](const OpEvent& op) { return op.kind == kind; });
+      };
+      EXPECT_GE(count(OpKind::predict_query), 29);  // every layer but the first
+      const float difference = largest_difference(full, chosen);
+      const double kl = mean_kl(full, chosen);
+      std::printf("choose, k = all, %s KV, by %s: largest logit difference %.3g, mean KL %.3g\n",
+                  name_of(dtype), by_group ? "KV group" : "query head", static_cast<double>(difference), kl);
+      if (dtype == KvDtype::f32) {
+        EXPECT_LE(difference, 1e-3F);
+      }
+      EXPECT_LE(kl, 1e-5);
+    }
+  }
+}
+
 // One row of three hundred is little, but far more than the order of a sum.
 TEST_F(AllRows, AllButOne_differsMeasurably) {
   const Run full = run({"full-gpu", {}, {}, KvDtype::f32});

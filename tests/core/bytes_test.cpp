@@ -51,6 +51,21 @@ TEST_P(BytesOfAStep, full_gpu_reads_weights_and_all_kv_in_hbm) {
   }
 }
 
+// Two whole layers; in the third one column of five is kept, in rows of 16 channels, and c rows come up.
+TEST_P(BytesOfAStep, infinigen_decode_moves_chosen_rows_up_and_their_numbers_down) {
+  const Bytes n = 10, c = 12, kv_heads = 2, partial = kv_heads * 16 * e, skew = G * 4;
+  const auto bytes = channels(build("infinigen", {RequestId(0), n, 1, 0, n + 1, 0, 5, SlotId(0), n}), {c});
+  const Bytes up = 2 * 2 * n * r + 2 * c * h;
+  const Bytes down = L * 2 * r + c * 4 + kv_heads * 4;
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), up);
+  EXPECT_EQ(at(bytes, tiny_.pcie_down), down);
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), up + down + 2 * 2 * c * h) << "and rows are gathered";
+  const Bytes guessed = 2 * H * Q + n * partial + skew;
+  const Bytes attended = 2 * 2 * (n + 1) * r + 2 * (c + heads) * h;
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel),
+            weights_and_new_rows(1) + up + down + guessed + attended + r + skew + partial);
+}
+
 TEST_P(BytesOfAStep, flexgen_decode_moves_all_kv_up_and_one_row_down) {
   const Bytes n = 10;
   const auto bytes = channels(build("flexgen", {RequestId(0), n, 1, 0, n + 1, 0, 0}));
@@ -244,7 +259,7 @@ TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
   EXPECT_EQ(decode.ops[2].traffic.flops.resolve({}), 4 * Q * 11);
 }
 
-INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32),
+INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32, KvDtype::bf16),
                          [](const auto& test_info) { return std::string(name_of(test_info.param)); });
 
 }  // namespace

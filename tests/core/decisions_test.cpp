@@ -140,6 +140,43 @@ TEST_F(Decisions, snapkv_plans_for_the_longest_answer_of_any_request) {
   EXPECT_EQ(policy.memory_plan().segment_tokens, 4 + 13);
 }
 
+RequestDecision pooled_row(Tokens first, Tokens scanned, std::int64_t rows, Tokens trimmed) {
+  RequestDecision decided = row(0, first, 1, 0, first + 1, 0, rows);
+  decided.scan_tokens = scanned;
+  decided.trim_tokens = trimmed;
+  return decided;
+}
+
+// The prompt's ten rows stay until the first new one comes; its slots are then taken again.
+TEST_F(Decisions, infinigen_trims_the_pools_to_their_bound_and_scans_slots_ever_taken) {
+  EXPECT_EQ(of("infinigen", {{"budget_tokens", 7}, {"pool_tokens", 6}, {"whole_layers", 1}}),
+            (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
+                               {pooled_row(10, 10, 7, 5)},
+                               {pooled_row(11, 10, 6, 1)},
+                               {pooled_row(12, 10, 6, 1)}}));
+  EXPECT_EQ(of("infinigen", {{"budget_tokens", 7}, {"pool_tokens", 11}, {"whole_layers", 1}}),
+            (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
+                               {pooled_row(10, 10, 7, 0)},
+                               {pooled_row(11, 11, 7, 1)},
+                               {pooled_row(12, 11, 7, 1)}}));
+}
+
+TEST_F(Decisions, infinigen_without_a_bound_trims_nothing) {
+  EXPECT_EQ(of("infinigen", {{"budget_tokens", 70}, {"whole_layers", 1}}),
+            (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
+                               {pooled_row(10, 10, 10, 0)},
+                               {pooled_row(11, 11, 11, 0)},
+                               {pooled_row(12, 12, 12, 0)}}));
+}
+
+TEST_F(Decisions, infinigen_of_whole_layers_alone_chooses_nothing) {
+  EXPECT_EQ(of("infinigen", {{"budget_tokens", 7}, {"pool_tokens", 6}}),
+            (std::vector<Rows>{{row(0, 0, 10, 0, 10, 0, 0)},
+                               {row(0, 10, 1, 0, 11, 0, 0)},
+                               {row(0, 11, 1, 0, 12, 0, 0)},
+                               {row(0, 12, 1, 0, 13, 0, 0)}}));
+}
+
 TEST_F(Decisions, threshold_plans_with_the_bound) {
   EXPECT_EQ(of("hybridgen+threshold", {{"device_kv_tokens", 4}, {"max_rows_ratio", 300'000}}),
             (std::vector<Rows>{{row(0, 0, 10, 4, 6, 0, 0)},

@@ -57,8 +57,9 @@ Case any_case() {
   c.params = {
       {"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio},       {"max_rows_ratio", ratio},
       {"budget_tokens", pick(6, 70)},    {"sink_tokens", pick(0, 5)}, {"observation_tokens", pick(1, 5)},
-      {"generated", pick(0, 2)},         {"page_tokens", pick(1, 6)}, {"select_by", pick(0, 1)}};
-  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32);
+      {"generated", pick(0, 2)},         {"page_tokens", pick(1, 6)}, {"select_by", pick(0, 1)},
+      {"whole_layers", pick(1, 3)},      {"pool_tokens", pick(0, 70)}};
+  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;
 }
@@ -93,7 +94,7 @@ class Shadow {
     for (const Op& op : step.ops) {
       if (op.kind == OpKind::norm_qkv) {
         for (const BatchRow& row : step.batch) write(at(row.request, op.layer), row, op.work.kv);
-      } else if (op.kind == OpKind::offload_kv) {
+      } else if (op.kind == OpKind::offload_kv || op.kind == OpKind::pool_row) {
         send_down(at(op.request, op.layer), op);
       } else if (op.kind == OpKind::keep_kv) {
         keep(at(op.request, op.layer), op);

@@ -58,6 +58,21 @@ TEST_F(ResidencyTest, release_gives_room_back_and_no_more_than_there_is) {
   EXPECT_THROW(residency_.release(first_, KvHalf::k, tiny_.hbm, 4), InternalError);
 }
 
+TEST_F(ResidencyTest, trim_gives_room_back_of_tokens_that_stay) {
+  residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
+  residency_.append(second_, KvHalf::k, tiny_.hbm, 1);
+  residency_.trim(first_, KvHalf::k, tiny_.hbm, 1);
+  residency_.trim(first_, KvHalf::k, tiny_.hbm, 1);
+  EXPECT_EQ(residency_.rows(first_, KvHalf::k, tiny_.hbm), 5);
+  EXPECT_EQ(residency_.used(tiny_.hbm), 40);
+  EXPECT_EQ(residency_.peak(tiny_.hbm), 60);
+  EXPECT_THROW(residency_.trim(first_, KvHalf::k, tiny_.hbm, 4), InternalError);
+  residency_.drop(first_);
+  EXPECT_EQ(residency_.used(tiny_.hbm), 10);
+  residency_.append(first_, KvHalf::k, tiny_.hbm, 5);  // whole again
+  EXPECT_EQ(residency_.used(tiny_.hbm), 60);
+}
+
 TEST_F(ResidencyTest, move_takes_from_one_tier_and_gives_to_the_other) {
   residency_.append(first_, KvHalf::k, tiny_.hbm, 5);
   residency_.move(first_, KvHalf::k, tiny_.hbm, tiny_.dram, 2);

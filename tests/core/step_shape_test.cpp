@@ -95,6 +95,40 @@ TEST_F(StepShape, hybridgen_without_host_tokens_decodes_like_full_gpu) {
   EXPECT_EQ(shape_of(build("hybridgen", decode_on_device_)), all_on_device("attend"));
 }
 
+// Two whole layers; the third one's rows are on their way while the second one is at work.
+TEST_F(StepShape, infinigen_decode_fetches_one_layer_ahead) {
+  const RequestDecision decode{RequestId(0), 10, 1, 0, 11, 0, 5, SlotId(0), 10};
+  EXPECT_EQ(shape_of(build("infinigen", decode, 3)), R"(
+0 embed <
+1 load_kv 0 <
+2 load_kv 1 < 1
+3 norm_qkv 0 < 0
+4 attend 0 < 3 1
+5 offload_kv 0 < 3
+6 project_out 0 < 4
+7 ffn 0 < 6
+8 norm_qkv 1 < 7
+9 predict_query 2 < 8
+10 partial_select 2 < 9
+11 send_choice 2 < 5 10
+12 pack_keys 2 < 11
+13 send_keys 2 < 2 12
+14 pack_rows 2 < 12 11
+15 send_rows 2 < 13 14
+16 attend 1 < 10 2 8
+17 offload_kv 1 < 11 8
+18 project_out 1 < 16
+19 ffn 1 < 18
+20 norm_qkv 2 < 19 5
+21 attend_fetched 2 < 20 13 15
+22 partial_keys 2 < 21 20
+23 pool_row 2 < 17 22
+24 project_out 2 < 22 21
+25 ffn 2 < 24
+26 lm_head < 25
+27 sample < 26)");
+}
+
 TEST_F(StepShape, flexgen_decode_loads_two_layers_ahead) {
   EXPECT_EQ(shape_of(build("flexgen", decode_on_host_)), R"(
 0 embed <

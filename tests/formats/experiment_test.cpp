@@ -21,7 +21,7 @@ void expect_equal(const Experiment& a, const Experiment& b) {
   EXPECT_EQ(a.params.all(), b.params.all());
   EXPECT_EQ(a.kv_dtype, b.kv_dtype);
   EXPECT_EQ(a.outcomes, b.outcomes);
-  EXPECT_EQ(a.recorded_from, b.recorded_from);
+  EXPECT_EQ(a.outcomes_from, b.outcomes_from);
   EXPECT_EQ(a.seed, b.seed);
   EXPECT_EQ(a.stop_at_end_of_sequence, b.stop_at_end_of_sequence);
   for (const std::string& slot : part_slots())
@@ -56,7 +56,7 @@ TEST(Experiment, parts_replace_those_of_the_preset) {
   EXPECT_EQ(
       said("preset: hybrigen"),
       "e.yaml:6:18: policy.preset: unknown preset 'hybrigen'; did you mean hybridgen? (valid: full-gpu, "
-      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv)");
+      "flexgen, flexgen-cpu-attention, hybridgen, quest, streaming-llm, h2o, snapkv, infinigen)");
   EXPECT_EQ(
       said("preset: full-gpu, select: all"),
       "e.yaml:6:28: policy.select: attention device uses no select; remove it or choose another attention");
@@ -90,13 +90,13 @@ TEST(Experiment, outcomes_from_only_with_recorded) {
     return read_experiment(kHead + std::string("policy: {preset: full-gpu}\noutcomes: {") + text + "}\n",
                            "e.yaml");
   };
-  EXPECT_EQ(outcomes("source: recorded, from: traces/x").recorded_from, "traces/x");
+  EXPECT_EQ(outcomes("source: recorded, from: traces/x").outcomes_from, "traces/x");
   EXPECT_EQ(outcomes("source: fixed").outcomes, OutcomeSourceKind::fixed);
   EXPECT_EQ(complaint([&] { outcomes("source: recorded"); }),
             "e.yaml:7:11: outcomes.from: missing; add from: text");
-  EXPECT_EQ(
-      complaint([&] { outcomes("source: fixed, from: x"); }),
-      "e.yaml:7:27: outcomes.from: only source: recorded reads a folder, and source is fixed; remove it");
+  EXPECT_EQ(complaint([&] { outcomes("source: fixed, from: x"); }),
+            "e.yaml:7:27: outcomes.from: only source: recorded and source: locality read something, and "
+            "source is fixed; remove it");
 }
 
 TEST(Experiment, overrides_come_before_the_checks) {
@@ -134,7 +134,7 @@ TEST(Experiment, Unset_takesAKeyOutOrSaysThatItIsNotThere) {
 
 TEST(Experiment, yaml_reads_back_equal) {
   for (const char* policy :
-       {"preset: full-gpu, kv_dtype: fp32", "preset: flexgen, placement: semantic",
+       {"preset: full-gpu, kv_dtype: fp32", "preset: full-gpu, kv_dtype: bf16", "preset: flexgen, placement: semantic",
         "preset: hybridgen, device_kv_tokens: 7, topk_ratio: 0.000001",
         "preset: hybridgen, select: threshold, alpha: 0.001, max_rows_ratio: 1, device_kv_tokens: 1",
         "preset: flexgen, attention: logit-parallel, select: all, split: fixed, lookahead: off, "
@@ -142,7 +142,7 @@ TEST(Experiment, yaml_reads_back_equal) {
     Experiment e = with_policy(policy);
     e.prompt_file = "a file: with #odd name.txt";
     e.outcomes = OutcomeSourceKind::recorded;
-    e.recorded_from = "traces/\"x\"";
+    e.outcomes_from = "traces/\"x\"";
     e.seed = 9223372036854775807;
     e.stop_at_end_of_sequence = true;
     expect_equal(read_experiment(to_yaml(e), "again.yaml"), e);

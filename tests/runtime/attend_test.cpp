@@ -22,7 +22,7 @@ struct Case {
 
 std::vector<Case> grid() {
   std::vector<Case> cases;
-  for (const KvType type : {KvType::f16, KvType::f32}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16}) {
     for (const int head_dim : {64, 128, 48}) {
       for (const int group : {1, 3, 4, 5, 7, 8}) {
         for (const std::int64_t rows : {1, 3, 4, 63, 301}) cases.push_back({type, head_dim, group, rows});
@@ -33,8 +33,11 @@ std::vector<Case> grid() {
 }
 
 std::string text(const Case& c) {
-  return std::string(c.type == KvType::f16 ? "f16" : "f32") + " head_dim " + std::to_string(c.head_dim) +
-         " group " + std::to_string(c.group) + " rows " + std::to_string(c.rows);
+  return std::string(c.type == KvType::f16   ? "f16"
+                     : c.type == KvType::f32 ? "f32"
+                                             : "bf16") +
+         " head_dim " + std::to_string(c.head_dim) + " group " + std::to_string(c.group) + " rows " +
+         std::to_string(c.rows);
 }
 
 double logit64(const float* q, const double* k, int head_dim, double scale) {
@@ -121,7 +124,7 @@ TEST_P(Attend, WeightedV_grid_accumulatesAsFp64) {
 }
 
 TEST_P(Attend, WeightedVAt_gatheredRows_matchesFp64) {
-  for (const KvType type : {KvType::f16, KvType::f32}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16}) {
     for (const int head_dim : {48, 64, 128}) {
       const Rows v = make_rows(type, random_floats(200 * head_dim));
       const std::vector<float> p = random_floats(61);
@@ -338,7 +341,7 @@ TEST_P(Attend, JointAttend_rowsSharedByTheGroup_equalsRowsOfItsOwnPerHead) {
 }
 
 TEST_P(Attend, Prefill_laterChunkInTwoSpans_matchesFp64Causal) {
-  for (const KvType type : {KvType::f16, KvType::f32}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16}) {
     for (const int head_dim : {64, 128}) {
       for (const int group : {1, 3}) {
         const std::int64_t first = 231, queries = 133, context = first + queries;  // crosses blocks both ways

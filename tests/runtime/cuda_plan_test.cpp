@@ -199,8 +199,9 @@ TEST_P(CudaPlan, Joins_equalStructure_areEqual) {
 TEST_P(CudaPlan, MovedBytes_ofEveryStreamOp_equalThePlansTraffic) {
   for (const bool decode : {true, false}) {
     const Step planned = step(decode);
-    if (policy_->memory_plan().pages > 0)
-      GTEST_SKIP() << "no kernel for bounds of pages: such a plan is refused";
+    const MemoryPlan& plan = policy_->memory_plan();
+    if (plan.pages > 0 || plan.partial.columns > 0)
+      GTEST_SKIP() << "no kernel for it: such a plan is refused";
     const std::vector<std::int64_t> counts(planned.outcomes.size(), 7);
     const MovedBytes moved(model_, policy_->memory_plan());
     for (const Op& op : planned.ops) {
@@ -280,6 +281,11 @@ TEST(CudaPlayable, AttentionWithoutKernels_isRefusedByName) {
   const std::string kept =
       refusal([&] { check_playable_by_cuda(tiny.machine, shape, budget.memory_plan()); });
   EXPECT_NE(kept.find("attention: budget"), std::string::npos) << kept;
+  const Policy infinigen =
+      test::make_policy(tiny.machine, shape, {1, 10, 4}, "infinigen", {{"whole_layers", 1}});
+  const std::string partial =
+      refusal([&] { check_playable_by_cuda(tiny.machine, shape, infinigen.memory_plan()); });
+  EXPECT_NE(partial.find("attention: partial-keys"), std::string::npos) << partial;
   const Policy other = test::make_policy(tiny.machine, shape, {1, 10, 4}, "hybridgen");
   EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, other.memory_plan()); }), "");
 }

@@ -79,7 +79,7 @@ class Guarded {
   std::vector<T> storage_;
 };
 
-// KV rows of either type: as stored, and exactly as the kernels must read them.
+// KV rows of any type: as stored, and exactly as the kernels must read them.
 struct Rows {
   std::vector<std::byte> bytes;
   std::vector<double> values;
@@ -94,6 +94,10 @@ inline Rows make_rows(KvType type, const std::vector<float>& from) {
       const Half half = to_half(from[i]);
       std::memcpy(rows.bytes.data() + 2 * i, &half, 2);
       rows.values.push_back(to_float(half));
+    } else if (type == KvType::bf16) {
+      const Bfloat stored = to_bfloat(from[i]);
+      std::memcpy(rows.bytes.data() + 2 * i, &stored, 2);
+      rows.values.push_back(to_float(stored));
     } else {
       std::memcpy(rows.bytes.data() + 4 * i, &from[i], 4);
       rows.values.push_back(from[i]);

@@ -1,5 +1,6 @@
 // The dense kernels against the same formula in fp64. Bounds are on |error| and hold for inputs in [-1, 1]:
 // fp32 summation of n terms of size <= 1 errs by at most n * 2^-24 in the worst order, far less in practice.
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -53,6 +54,34 @@ TEST(Half, MidpointsBetweenNeighbours_roundToEven) {
 
 using Kernels = KernelTest;
 HG_FOR_EVERY_ISA(Kernels);
+
+TEST_P(Kernels, Convert_everyBfloat_isItselfAgainAndMidpointsRoundToEven) {
+  std::vector<Bfloat> stored;
+  std::vector<float> middles;
+  for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
+    if ((bits & 0x7fffu) > 0x7f80u) continue;  // NaN
+    stored.push_back(Bfloat{static_cast<std::uint16_t>(bits)});
+    middles.push_back(std::bit_cast<float>(bits << 16 | 0x8000u));
+  }
+  const auto n = static_cast<std::int64_t>(stored.size());
+  std::vector<float> wide(stored.size());
+  std::vector<Bfloat> back(stored.size());
+  convert(stored.data(), wide.data(), n);
+  convert(wide.data(), back.data(), n);
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(wide[i]), static_cast<std::uint32_t>(stored[i].bits) << 16);
+    ASSERT_EQ(back[i].bits, stored[i].bits);
+  }
+  convert(middles.data(), back.data(), n);
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    if (std::isnan(middles[i])) continue;
+    ASSERT_EQ(back[i].bits, stored[i].bits + (stored[i].bits & 1u)) << stored[i].bits;
+  }
+  const float nan = std::bit_cast<float>(0x7fffffffu);
+  const std::vector<float> nans(19, nan);
+  convert(nans.data(), back.data(), 19);
+  for (int i = 0; i < 19; ++i) EXPECT_TRUE(std::isnan(to_float(back[static_cast<std::size_t>(i)])));
+}
 
 TEST_P(Kernels, Convert_everyHalf_equalsScalar) {
   std::vector<Half> halves;
@@ -290,7 +319,7 @@ TEST_P(Kernels, EmbedRow_lastRow_isThatRow) {
 }
 
 TEST_P(Kernels, PackRows_acrossSpans_copiesBitForBit) {
-  for (const KvType type : {KvType::f16, KvType::f32}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16}) {
     for (const int head_dim : {48, 64, 128}) {
       const std::int64_t first = 37, second = 55, count = 61;
       const std::int64_t bytes = head_dim * bytes_of(type);

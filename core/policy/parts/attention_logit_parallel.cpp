@@ -156,6 +156,12 @@ PartEntry attention_logit_parallel() {
               "select page-bound chooses pages on the device, and attention logit-parallel sends up single "
               "rows; use attention: pages, or another select");
         }
+        if (needs.select->rule() == SelectRule::mean_threshold) {
+          throw BadInput(
+              "select mean-threshold chooses on the device, and attention logit-parallel lets the host "
+              "choose; "
+              "use attention: partial-keys, or another select");
+        }
         if (needs.select->keep_rule()) {
           throw BadInput(
               "attention logit-parallel selects among host rows, and this select part says what the device "
