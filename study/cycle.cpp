@@ -25,6 +25,33 @@ bool repeats(std::span<const double> values, std::size_t period, double allowed)
   return true;
 }
 
+// Where the series turns down, each time after a rise from a trough that is `swing` lower.
+std::vector<std::size_t> peaks_of(std::span<const double> values, double swing) {
+  std::vector<std::size_t> peaks;
+  double trough = values.front();
+  for (std::size_t i = 1; i + 1 < values.size(); ++i) {
+    trough = std::min(trough, values[i]);
+    if (values[i] - trough < swing || values[i] < values[i - 1] || values[i] <= values[i + 1]) continue;
+    peaks.push_back(i);
+    trough = values[i + 1];
+  }
+  return peaks;
+}
+
+// Mean entries from peak to peak; 0 where they are fewer than four or not alike.
+double mean_round(std::span<const double> values) {
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  const std::vector<std::size_t> peaks = peaks_of(values, (*most - *least) / 2);
+  if (peaks.size() < 4) return 0;
+  std::size_t shortest = values.size(), longest = 0;
+  for (std::size_t i = 1; i < peaks.size(); ++i) {
+    shortest = std::min(shortest, peaks[i] - peaks[i - 1]);
+    longest = std::max(longest, peaks[i] - peaks[i - 1]);
+  }
+  if (longest - shortest > 1) return 0;
+  return static_cast<double>(peaks.back() - peaks.front()) / static_cast<double>(peaks.size() - 1);
+}
+
 }  // namespace
 
 Cycle find_cycle(const std::vector<double>& series, double tolerance) {
@@ -38,9 +65,12 @@ Cycle find_cycle(const std::vector<double>& series, double tolerance) {
   for (std::size_t period = 2; 3 * period <= tail.size(); ++period) {
     if (!repeats(tail, period, allowed)) continue;
     cycle.period = period;
+    cycle.mean_period = static_cast<double>(period);
     cycle.amplitude = amplitude(tail.last(period));
     return cycle;
   }
+  cycle.mean_period = mean_round(tail);
+  cycle.period = static_cast<std::size_t>(std::lround(cycle.mean_period));
   return cycle;
 }
 

@@ -45,7 +45,7 @@ std::string verdict(const std::vector<double>& rows) {
   if (cycle.steady) {
     text << "the selected rows came to rest\n";
   } else if (cycle.period > 0) {
-    text << "the selected rows go round: a cycle of " << cycle.period << " decisions, amplitude "
+    text << "the selected rows go round: a cycle of " << cycle.mean_period << " decisions, amplitude "
          << cycle.amplitude * 100 << " % of their mean\n";
   } else {
     text << "the selected rows neither came to rest nor repeated; they moved by " << cycle.amplitude * 100
@@ -60,13 +60,17 @@ std::string scheduler_story(const Timeline& timeline) {
   std::string story;
   std::vector<double> rows;  // of the first request, at every decision
   bool kept = false;
+  if (timeline.steps.empty()) return story;
+  const RequestId first = timeline.steps.front().decision.rows.front().request;
   for (const StepEvent& step : timeline.steps) {
     for (const SplitNote& note : step.decision.notes) {
       const bool keeps = note.move == SplitMove::keep;
       if (!keeps || !kept) story += line(step.decision.step.value, note);
       kept = keeps;
-      if (note.request == timeline.steps.front().decision.rows.front().request) {
-        rows.push_back(static_cast<double>(note.ratio));
+      for (const RequestDecision& row : step.decision.rows) {
+        if (row.request == note.request && row.request == first) {
+          rows.push_back(static_cast<double>(row.rows_per_head));
+        }
       }
     }
   }

@@ -162,6 +162,10 @@ void Driver::learn(const Step& step, const Report& report) {
     estimator_.learn(op.kind, r.end - r.start, r.bytes, items);
     times_.add(op.request, op.kind, r.end - r.start);
   }
+  for (const Outcome& outcome : step.outcomes) {
+    if (outcome.kind != OutcomeKind::selected_rows) continue;
+    estimator_.learn_selected(report.outcomes[outcome.id.index()], outcome.bound);
+  }
 }
 
 void Driver::finish(const Step& step, const Decision& decision, const Report& report) {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/base/error.hpp"
+#include "core/base/check.hpp"
 
 namespace hybridgen {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 
 namespace hybridgen {
 namespace {
@@ -33,6 +34,32 @@ TEST(FindCycle, sawtoothThatDriftsByLittle_isStillACycle) {
   std::vector<double> series;
   for (int i = 0; i < 60; ++i) series.push_back((8 + i % 3) * (1 + i * 1e-4));
   EXPECT_EQ(find_cycle(series).period, 3U);
+}
+
+// Grows by a fifth until it is over its limit, then halves: 3.8 rises to a fall, so rounds of five and of
+// four.
+TEST(FindCycle, roundsOfFourAndFive_areACycleOfTheirMean) {
+  std::vector<double> series;
+  double value = 100;
+  for (int i = 0; i < 80; ++i) {
+    series.push_back(value);
+    value *= value > 200 ? 0.5 : 1.2;
+  }
+  const Cycle cycle = find_cycle(series, 0.05);
+  EXPECT_FALSE(cycle.steady);
+  EXPECT_EQ(cycle.period, 5U);
+  EXPECT_NEAR(cycle.mean_period, 4.8, 0.1);
+  EXPECT_GT(cycle.amplitude, 0.6);
+}
+
+TEST(FindCycle, peaksAtRandom_areNoCycle) {
+  std::vector<double> series;
+  std::uint32_t state = 1;
+  for (int i = 0; i < 200; ++i) {
+    state = state * 1664525U + 1013904223U;
+    series.push_back(100 + (state >> 16) % 50);
+  }
+  EXPECT_EQ(find_cycle(series, 0.05).period, 0U);
 }
 
 TEST(FindCycle, growingSeries_isNeitherSteadyNorACycle) {

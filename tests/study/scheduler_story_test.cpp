@@ -11,6 +11,7 @@ Timeline with_notes(const std::vector<SplitNote>& notes) {
     StepEvent& step = timeline.steps.emplace_back();
     step.decision.step = StepId(static_cast<std::int64_t>(timeline.steps.size()) * 4);
     step.decision.rows.push_back({RequestId(0), 100, 1});
+    step.decision.rows.back().rows_per_head = note.ratio / 1000;
     step.decision.notes.push_back(note);
   }
   return timeline;

@@ -1,10 +1,9 @@
 // split: feedback. Every few steps host time is held against device time; the selection ratio and the scan
 // cap grow where the host has slack and shrink where it is late (HybridGen). With a dead band of 0 this is
 // the published rule, which never rests.
-#include <map>
-
 #include "core/policy/feedback_rule.hpp"
 #include "core/policy/registry.hpp"
+#include "core/policy/scheduled_split.hpp"
 #include "core/policy/split_params.hpp"
 #include "core/policy/split_times.hpp"
 
@@ -15,23 +14,20 @@ struct FeedbackOptions {
   Tokens device_tokens = 0;
   FeedbackSetting start;
   FeedbackLimits limits;
-  std::int64_t interval = 1;  // decode steps
   bool from_estimator = false;
   bool whole_layer = false;
   int layers = 0;
 };
 
-class FeedbackSplit final : public SplitPart {
+class FeedbackSplit final : public ScheduledSplit<FeedbackSetting> {
  public:
-  explicit FeedbackSplit(const FeedbackOptions& options) : options_(options) {}
+  FeedbackSplit(const FeedbackOptions& options, std::int64_t interval)
+      : ScheduledSplit(options.start, interval), options_(options) {}
 
   Split split(const RequestView& request, const Observation& observation) override {
-    if (request.cached_tokens == 0) settings_[request.id] = options_.start;  // a new request starts fresh
-    FeedbackSetting& setting = settings_[request.id];
+    FeedbackSetting& setting = setting_of(request);
     Split split{options_.device_tokens, setting.cap, setting.ratio, {}};
-    // The prefill's token is the first; the first decode step is not over before the second is decided.
-    const Tokens decoded = request.generated - 1;
-    if (decoded <= 0 || decoded % options_.interval != 0) return split;
+    if (!due(request)) return split;
     const SplitTimes times =
         split_times(request, observation, options_.from_estimator, options_.whole_layer, options_.layers);
     if (times.host_ns == 0) return split;  // all on the device, or the last step was another request's
@@ -52,7 +48,6 @@ class FeedbackSplit final : public SplitPart {
 
  private:
   FeedbackOptions options_;
-  std::map<RequestId, FeedbackSetting> settings_;
 };
 
 std::unique_ptr<SplitPart> make(const PartContext& context) {
@@ -65,11 +60,10 @@ std::unique_ptr<SplitPart> make(const PartContext& context) {
   options.limits.cap_least = params.get("feedback.cap_least");
   options.limits.dead_band_permille = params.get("feedback.dead_band_permille");
   options.limits.cap_after_ratio = params.get("feedback.shrink") == 1;
-  options.interval = params.get("feedback.interval");
   options.from_estimator = params.get("feedback.source") == 1;
   options.whole_layer = params.get("feedback.against") == 1;
   options.layers = context.model.layers;
-  return std::make_unique<FeedbackSplit>(options);
+  return std::make_unique<FeedbackSplit>(options, params.get("feedback.interval"));
 }
 
 }  // namespace

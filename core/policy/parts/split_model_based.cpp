@@ -3,10 +3,11 @@
 // fixed steps. A setting stays while it is within the dead band (hysteresis), and quality has floors: a least
 // ratio, a least scan and a least device segment.
 #include <algorithm>
-#include <map>
 
 #include "core/policy/model_ops.hpp"
 #include "core/policy/registry.hpp"
+#include "core/policy/scheduled_split.hpp"
+#include "core/policy/select_params.hpp"
 #include "core/policy/split_params.hpp"
 #include "core/policy/split_times.hpp"
 
@@ -18,11 +19,12 @@ struct ModelOptions {
   Tokens cap_least = 0;
   Ppm ratio = 0, ratio_least = 0;
   std::int64_t dead_band_permille = 0;
-  std::int64_t interval = 1;
   bool whole_layer = false;
   int layers = 0;
   std::int64_t query_heads = 0;
-  Bytes row = 0, head_row = 0;  // K or V of one token: all KV heads, one head
+  std::int64_t packing_heads = 0;  // whose rows go up, each its own: query heads, or KV heads
+  std::int64_t group = 1;          // query heads to one of these, whose rows join
+  Bytes row = 0, head_row = 0;     // K or V of one token: all KV heads, one head
 };
 
 struct Setting {
@@ -34,23 +36,22 @@ struct Setting {
 // Picoseconds in one layer, by what the policy can change.
 struct Rates {
   std::int64_t per_scanned = 0;  // host token scanned and searched
-  std::int64_t per_row = 0;      // selected row of all query heads, packed and sent
+  std::int64_t per_row = 0;      // row of every packing head, packed and sent
   std::int64_t per_device = 0;   // token of the device segment
   std::int64_t device_fixed = 0;
 };
 
-class ModelBasedSplit final : public SplitPart {
+class ModelBasedSplit final : public ScheduledSplit<Setting> {
  public:
-  explicit ModelBasedSplit(const ModelOptions& options) : options_(options) {}
+  ModelBasedSplit(const ModelOptions& options, std::int64_t interval)
+      : ScheduledSplit({options.most_device, 0, options.ratio}, interval), options_(options) {}
 
   Split split(const RequestView& request, const Observation& observation) override {
-    if (request.cached_tokens == 0) settings_[request.id] = {options_.most_device, 0, options_.ratio};
-    Setting& setting = settings_[request.id];
-    const Tokens decoded = request.generated - 1;
-    const bool due = decoded > 0 && decoded % options_.interval == 0 && request.host_tokens > 0 &&
-                     observation.estimator.seen(OpKind::host_logits) > 0;
+    Setting& setting = setting_of(request);
     std::optional<SplitNote> note;
-    if (due) note = decide(request, observation.estimator, setting);
+    if (due(request) && request.host_tokens > 0 && observation.estimator.seen(OpKind::host_logits) > 0) {
+      note = decide(request, observation.estimator, setting);
+    }
     return {setting.device, setting.scan, setting.ratio, note};
   }
 
@@ -60,18 +61,20 @@ class ModelBasedSplit final : public SplitPart {
 
  private:
   Rates rates(const Estimator& estimator) const {
+    const auto ps = [&](OpKind kind, Bytes bytes) { return bytes * estimator.fs_per_byte(kind) / 1000; };
     Rates rates;
-    rates.per_scanned = options_.row * estimator.ps_per_byte(OpKind::host_logits) +
-                        options_.query_heads * estimator.ps_per_item(OpKind::select);
-    rates.per_row =
-        options_.query_heads *
-        (options_.head_row *
-             (2 * (estimator.ps_per_byte(OpKind::pack_rows) + estimator.ps_per_byte(OpKind::pack_keys)) +
-              estimator.ps_per_byte(OpKind::send_rows) + estimator.ps_per_byte(OpKind::send_keys)) +
-         kLogitBytes * estimator.ps_per_byte(OpKind::send_scores));
-    const std::int64_t logits =
-        std::max(estimator.ps_per_byte(OpKind::device_logits), estimator.ps_per_byte(OpKind::fit_logits));
-    rates.per_device = options_.row * (logits + estimator.ps_per_byte(OpKind::joint_attend));
+    rates.per_scanned = ps(OpKind::host_logits, options_.row) +
+                        options_.query_heads * estimator.fs_per_item(OpKind::select) / 1000;
+    // All packing heads' rows at once, or little is left of a row in integers.
+    const Bytes rows = options_.packing_heads * options_.head_row;
+    const Bytes logits = options_.packing_heads * options_.group * kLogitBytes;
+    rates.per_row = ps(OpKind::pack_rows, 2 * rows) + ps(OpKind::pack_keys, 2 * rows) +
+                    ps(OpKind::send_rows, rows) + ps(OpKind::send_keys, rows) +
+                    ps(OpKind::send_scores, logits);
+    rates.per_row = rates.per_row * estimator.selected_ppm() / kPpmOne;
+    rates.per_device =
+        std::max(ps(OpKind::device_logits, options_.row), ps(OpKind::fit_logits, options_.row)) +
+        ps(OpKind::joint_attend, options_.row);
     if (options_.whole_layer) {
       for (const OpKind kind : {OpKind::norm_qkv, OpKind::project_out, OpKind::ffn, OpKind::predict_query}) {
         rates.device_fixed += 1000 * estimator.op_ns(kind);
@@ -80,9 +83,13 @@ class ModelBasedSplit final : public SplitPart {
     return rates;
   }
 
-  static std::int64_t host_ps(const Rates& rates, Tokens host, const Setting& s) {
+  // Rows of a packing head: at most what its query heads choose together, and no row twice.
+  std::int64_t packed(Ppm ratio, Tokens host, Tokens scanned) const {
+    return std::min(scanned, options_.group * (ratio * host / kPpmOne));
+  }
+  std::int64_t host_ps(const Rates& rates, Tokens host, const Setting& s) const {
     const Tokens scanned = s.scan == 0 ? host : std::min(s.scan, host);
-    return scanned * rates.per_scanned + std::min(scanned, s.ratio * host / kPpmOne) * rates.per_row;
+    return scanned * rates.per_scanned + packed(s.ratio, host, scanned) * rates.per_row;
   }
   static std::int64_t device_ps(const Rates& rates, Tokens device) {
     return rates.device_fixed + device * rates.per_device;
@@ -115,17 +122,19 @@ class ModelBasedSplit final : public SplitPart {
     const std::int64_t budget = device_ps(r, next.device);
     if (host_ps(r, host, next) <= budget) {
       const std::int64_t slack = budget - host_ps(r, host, next);
-      const std::int64_t per_token = r.per_device + r.per_scanned + next.ratio * r.per_row / kPpmOne;
+      const std::int64_t per_token =
+          r.per_device + r.per_scanned + options_.group * next.ratio * r.per_row / kPpmOne;
       if (per_token > 0) next.device = std::max(options_.least_device, next.device - slack / per_token);
       return next;
     }
     const std::int64_t for_rows = budget - host * r.per_scanned;
-    const std::int64_t per_permille = std::max<std::int64_t>(1, host * r.per_row / 1000);  // of the ratio
+    // Of the ratio.
+    const std::int64_t per_permille = std::max<std::int64_t>(1, options_.group * host * r.per_row / 1000);
     next.device = options_.most_device;
     next.ratio = std::clamp(std::max<std::int64_t>(0, for_rows) * 1000 / per_permille, options_.ratio_least,
                             options_.ratio);
     if (host_ps(r, host, next) <= budget) return next;
-    next.scan = std::max(options_.cap_least, affordable_scan(r, budget, next.ratio * host / kPpmOne));
+    next.scan = std::max(options_.cap_least, affordable_scan(r, budget, packed(next.ratio, host, host)));
     if (next.scan >= host) next.scan = 0;
     return next;
   }
@@ -139,7 +148,6 @@ class ModelBasedSplit final : public SplitPart {
   }
 
   ModelOptions options_;
-  std::map<RequestId, Setting> settings_;
 };
 
 std::unique_ptr<SplitPart> make(const PartContext& context) {
@@ -151,13 +159,15 @@ std::unique_ptr<SplitPart> make(const PartContext& context) {
   options.ratio = start_ratio(context, "model-based");
   options.ratio_least = std::min(options.ratio, params.get("feedback.ratio_least"));
   options.dead_band_permille = params.get("feedback.dead_band_permille");
-  options.interval = params.get("feedback.interval");
   options.whole_layer = params.get("feedback.against") == 1;
   options.layers = context.model.layers;
   options.query_heads = context.model.query_heads;
+  const bool by_group = context.params.has("select_by") && selects_by_group(context);
+  options.group = by_group ? context.model.group() : 1;
+  options.packing_heads = context.model.query_heads / options.group;
   options.row = context.model.kv_row_bytes(bytes_of(context.kv_dtype));
   options.head_row = context.model.head_dim * bytes_of(context.kv_dtype);
-  return std::make_unique<ModelBasedSplit>(options);
+  return std::make_unique<ModelBasedSplit>(options, params.get("feedback.interval"));
 }
 
 }  // namespace
