@@ -2,6 +2,8 @@
 
 namespace hybridgen {
 
-std::string source_path(const std::string& relative) { return std::string(HYBRIDGEN_SOURCE_DIR) + "/" + relative; }
+std::string source_path(const std::string& relative) {
+  return std::string(HYBRIDGEN_SOURCE_DIR) + "/" + relative;
+}
 
 }  // namespace hybridgen

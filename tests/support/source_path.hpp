@@ -1,4 +1,5 @@
-// Where the checkout lies: one object file knows, so that every other compiles to the same bytes in any checkout.
+// Where the checkout lies: one object file knows, so that every other compiles to the same bytes in any
+// checkout.
 #pragma once
 
 #include <string>
