@@ -5,8 +5,8 @@
 
 namespace hybridgen {
 
-// "experiment", "platform", "model shape", "ablation" or "locality". Throws BadInput with all errors of the file; a file
-// that is none of them is told apart by its keys.
+// "experiment", "platform", "model shape", "ablation" or "locality". Throws BadInput with all errors of the
+// file; a file that is none of them is told apart by its keys.
 std::string check_file(const std::string& path);
 
 }  // namespace hybridgen
