@@ -15,9 +15,8 @@ inline constexpr Bytes kQueryBytes = 4;
 inline constexpr Bytes kLogitBytes = 4;
 inline constexpr Bytes kMassBytes = 4;      // of a row's attention mass, per KV head
 inline constexpr Bytes kPositionBytes = 4;  // of a kept row's position, per KV head
-
-inline constexpr Bytes kIndexBytes = 4;  // of a chosen row
-inline constexpr Bytes kSkewBytes = 4;   // of an element of the skew
+inline constexpr Bytes kIndexBytes = 4;     // of a chosen row
+inline constexpr Bytes kSkewBytes = 4;      // of an element of the skew
 
 // A partial attention of one query token: fp32 output and log-sum-exp of every query head.
 inline Bytes partial_bytes(const ModelShape& model) {
@@ -35,6 +34,15 @@ inline Bytes partial_row_bytes(const ModelShape& model, const MemoryPlan& plan) 
 // So many columns of the skew in a layer, all KV heads.
 inline Bytes skew_bytes(const ModelShape& model, int columns) {
   return model.kv_width() * columns * kSkewBytes;
+}
+
+// Keys that so many causal queries see, the last of which sees `tokens`.
+inline std::int64_t causal_pairs(std::int64_t queries, std::int64_t tokens) {
+  return queries * (tokens - queries) + queries * (queries + 1) / 2;
+}
+
+inline Amount scaled(const Amount& rows, std::int64_t factor) {
+  return {rows.base * factor, rows.per_count * factor, rows.outcome};
 }
 
 // Where norm_qkv writes, and the ops it must wait for.
