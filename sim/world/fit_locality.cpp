@@ -12,22 +12,20 @@
 namespace hybridgen {
 namespace {
 
-constexpr double kSamePoint = 1.1;  // shares of two runs that are one point lie within this factor
-constexpr double kSteadyShare =
-    1.5;  // and those of one run within this: rows are whole, so a few rows vary more
-constexpr double kMostPersistence = 0.9;
-constexpr int kTurns = 12;  // each nearer by far than one percent
-constexpr Ppm kMostFreeShare = 8 * kPpmOne;
+// Assumptions, chosen by hand; what speaks for them is the hold-out (docs/locality.md).
+constexpr double kSamePoint = 1.1;        // shares of two runs that are one point lie within this factor
+constexpr double kSteadyShare = 1.5;      // and those of one run within this: rows are whole, a few vary more
+constexpr double kMostPersistence = 0.9;  // of the autocorrelation from step to step
+constexpr int kTurns = 12;  // of share and sharpness in turn, each nearer by far than one percent
+constexpr Ppm kMostFreeShare = 8 * kPpmOne;        // that a head would take without a cap
 constexpr std::int64_t kLeastSharpness = 300;      // thousandths
 constexpr std::int64_t kMostSharpness = 12'000;    // min(c, m) to within 6 %
-constexpr std::int64_t kSharpnessUnknown = 1'000;  // where all runs had one cap; an assumption
-constexpr double kLeastPassing = 0.3;
+constexpr std::int64_t kSharpnessUnknown = 1'000;  // where all runs had one cap
+constexpr double kLeastPassing = 0.3;  // part of a change that is taken to get through a cap, at least
 constexpr double kCutting =
     0.8;  // of a change gets through, by the unknown sharpness: less, and the cap shows
-constexpr double kUncapped = 0.9;  // a cap of so many rows holds nobody back
-// How far the growths of layers lie apart: what a layer's own few requests are weighed against. An
-// assumption.
-constexpr double kSpreadOfGrowth = 0.2;
+constexpr double kUncapped = 0.9;        // a cap of so many rows holds nobody back
+constexpr double kSpreadOfGrowth = 0.2;  // between layers: what a layer's few requests are weighed against
 constexpr double kLeastResidual = 1e-4;  // variance of a logarithm: 1 % of a count, less is chance
 
 double mean_of(const std::vector<double>& values) {
@@ -247,9 +245,7 @@ class Fitter {
     std::int64_t sharpness_permille = kSharpnessUnknown;
 
     CappedRows rows(const Selection& selection) const {
-      const std::int64_t longer = log2_q24(selection.tokens) - log2_q24(mean_rows);
-      const std::int64_t free = log2_q24(std::max<std::int64_t>(1, share_ppm * kWholeShare / kPpmOne)) +
-                                longer * (growth_permille - 1000) / 1000;
+      const std::int64_t free = log_free_share(share_ppm, growth_permille, selection.tokens, mean_rows);
       CappedRows rows =
           under_cap(share_of(selection.rows_per_head, selection.tokens), free, sharpness_permille);
       rows.share = std::max(rows.share, share_of(1, selection.tokens));

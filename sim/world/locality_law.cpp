@@ -122,12 +122,9 @@ ExpectedRows LocalityLaw::united(std::int64_t share, int group, std::size_t laye
           at.of(&LocalityOverlap::step_permille, layer), at.of(&LocalityOverlap::request_permille, layer)};
 }
 
-// Base 2, Q24, in units of 2^-28 as every share.
-std::int64_t LocalityLaw::log_free_share(const LocalityThreshold& threshold, Tokens tokens,
-                                         std::size_t layer) const {
-  const std::int64_t longer = log2_q24(tokens) - log2_q24(fit_.mean_rows);
-  return log2_q24(std::max<std::int64_t>(1, share_of_ppm(threshold.share_ppm[layer]))) +
-         longer * (threshold.growth_permille[layer] - 1000) / 1000;
+std::int64_t log_free_share(Ppm share, std::int64_t growth_permille, Tokens tokens, Tokens mean_rows) {
+  const std::int64_t longer = log2_q24(tokens) - log2_q24(mean_rows);
+  return log2_q24(std::max<std::int64_t>(1, share_of_ppm(share))) + longer * (growth_permille - 1000) / 1000;
 }
 
 ExpectedRows LocalityLaw::taken_by_one(const Selection& selection, std::size_t layer) const {
@@ -142,9 +139,13 @@ ExpectedRows LocalityLaw::taken_by_one(const Selection& selection, std::size_t l
   }
   const auto at =
       around(fitted, alpha, [](const LocalityThreshold& threshold) { return threshold.alpha_milli; });
-  const std::int64_t low = log_free_share(at.low, selection.tokens, layer);
+  const auto free_share = [&](const LocalityThreshold& threshold) {
+    return log_free_share(threshold.share_ppm[layer], threshold.growth_permille[layer], selection.tokens,
+                          fit_.mean_rows);
+  };
+  const std::int64_t low = free_share(at.low);
   // Far from the recorded lengths two of them may cross; a larger alpha never takes fewer rows.
-  const std::int64_t high = std::max(low, log_free_share(at.high, selection.tokens, layer));
+  const std::int64_t high = std::max(low, free_share(at.high));
   const CappedRows rows =
       under_cap(share_of(selection.rows_per_head, selection.tokens), between(low, high, at.part, at.whole),
                 at.of(&LocalityThreshold::sharpness_permille, layer));

@@ -46,7 +46,6 @@ class LocalityLaw {
  private:
   std::size_t fitted_layer(std::int32_t layer) const;
   ExpectedRows taken_by_one(const Selection& selection, std::size_t layer) const;
-  std::int64_t log_free_share(const LocalityThreshold& threshold, Tokens tokens, std::size_t layer) const;
   // share: that each head chooses.
   ExpectedRows united(std::int64_t share, int group, std::size_t layer) const;
 
@@ -57,6 +56,9 @@ class LocalityLaw {
 // The share of the rows that at least one of `group` heads chooses, each the share `chosen`; correlation in
 // millionths.
 std::int64_t union_share(std::int64_t chosen, Ppm correlation, int group);
+// The share that a query head takes of `tokens` rows where no cap holds it back, fitted at `mean_rows`: its
+// logarithm, base 2, Q24, of units of 2^-28.
+std::int64_t log_free_share(Ppm share, std::int64_t growth_permille, Tokens tokens, Tokens mean_rows);
 // What a query head takes of the rows when it may take `cap` of them, and the part of a relative change of
 // its free share that gets through the cap, in thousandths. The free share as its logarithm, base 2, Q24.
 struct CappedRows {
