@@ -1,8 +1,10 @@
 // The memories that may hold the host segment.
 #pragma once
 
+#include <string>
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "core/machine/machine.hpp"
 
 namespace hybridgen {
@@ -17,6 +19,22 @@ inline std::vector<TierId> host_memories(const Machine& machine) {
     if (own && machine.reaches(host, tier.id)) memories.push_back(tier.id);
   }
   return memories;
+}
+
+struct DramAndCxl {
+  TierId dram;
+  TierId cxl;
+};
+
+// For a placement that needs both. BadInput where the platform lacks one.
+inline DramAndCxl dram_and_cxl(const Machine& machine, const std::string& placement) {
+  const auto dram = machine.tier_of(TierKind::dram);
+  const auto cxl = machine.tier_of(TierKind::cxl);
+  if (!dram || !cxl) {
+    throw BadInput("placement " + placement + ": platform " + machine.name() +
+                   " needs a dram and a cxl tier; use placement: unified");
+  }
+  return {*dram, *cxl};
 }
 
 }  // namespace hybridgen
