@@ -10,11 +10,10 @@
 
 #include "core/base/error.hpp"
 #include "core/policy/registry.hpp"
+#include "core/policy/staged_kv.hpp"
 
 namespace hybridgen {
 namespace {
-
-constexpr int kBuffers = 2;  // of the staging; as many exchanges are alive at once
 
 class PartialKeysStep final : public AttentionStep {
  public:
@@ -25,14 +24,12 @@ class PartialKeysStep final : public AttentionStep {
         whole_layers_(ops.plan().whole_layers),
         ops_(ops),
         builder_(builder),
-        prefill_(decision.rows.front().prefill()) {
-    for (int layer = 0; layer < std::min(kBuffers, whole_layers_); ++layer) load(layer, {});
+        prefill_(decision.rows.front().prefill()),
+        staged_(decision, ops, builder) {
+    for (int layer = 0; layer < std::min(kStagingBuffers, whole_layers_); ++layer) staged_.load(layer, {});
   }
 
-  // The buffer's rows of two layers ago must be on the host before they are written over.
-  KvTarget kv_target(int layer) override {
-    return {KvPlace::staging, layer % kBuffers, offloads_[slot(layer)]};
-  }
+  KvTarget kv_target(int layer) override { return staged_.target(layer); }
 
   std::vector<OpId> attend(int layer, OpId norm_qkv) override {
     const std::vector<Fetched> fetched = std::exchange(fetched_, {});
@@ -42,13 +39,12 @@ class PartialKeysStep final : public AttentionStep {
     for (std::size_t i = 0; i < decision_.rows.size(); ++i) {
       const RequestDecision& row = decision_.rows[i];
       attended.push_back(prefill_ || layer < whole_layers_
-                             ? attend_whole(row, layer, norm_qkv)
+                             ? staged_.attend(row, layer, norm_qkv)
                              : builder_.add(ops_.attend_fetched(row, layer, fetched[i].rows),
                                             {norm_qkv, fetched[i].keys, fetched[i].values}));
     }
     keep_new_rows(layer, norm_qkv);
-    loads_[slot(layer)].clear();
-    if (layer + kBuffers < whole_layers_) load(layer + kBuffers, attended);
+    if (layer + kStagingBuffers < whole_layers_) staged_.load(layer + kStagingBuffers, attended);
     return attended;
   }
 
@@ -58,23 +54,6 @@ class PartialKeysStep final : public AttentionStep {
     OpId keys, values;
     SelectedRows rows;
   };
-
-  static std::size_t slot(int layer) { return static_cast<std::size_t>(layer % kBuffers); }
-
-  void load(int layer, const std::vector<OpId>& buffer_free) {
-    for (const RequestDecision& row : decision_.rows) {
-      if (row.first_position == 0) continue;  // prefill: nothing is cached yet
-      loads_[slot(layer)].push_back(
-          builder_.add(ops_.load_kv(row, layer, layer % kBuffers, row.first_position), buffer_free));
-    }
-  }
-
-  OpId attend_whole(const RequestDecision& row, int layer, OpId norm_qkv) {
-    std::vector<OpId> ready = loads_[slot(layer)];
-    ready.push_back(norm_qkv);
-    const Tokens context = row.first_position + row.query_tokens;
-    return builder_.add(ops_.attend(row, layer, KvPlace::staging, layer % kBuffers, context), ready);
-  }
 
   void fetch(int layer, OpId norm_qkv) {
     const OpId predicted = builder_.add(ops_.predict_query(decision_, layer), {norm_qkv});
@@ -95,14 +74,13 @@ class PartialKeysStep final : public AttentionStep {
   // They go down; where rows are chosen, into the pool, and their partial K stays.
   void keep_new_rows(int layer, OpId norm_qkv) {
     const bool chooses = layer >= whole_layers_;
-    offloads_[slot(layer)].clear();
+    std::vector<OpId> downs;
     for (const RequestDecision& row : decision_.rows) {
       const OpId placed = chooses ? builder_.add(ops_.partial_keys(row, layer), {norm_qkv}) : norm_qkv;
-      const Op down = chooses && !prefill_ ? ops_.pool_row(row, layer)
-                                           : ops_.offload_kv(row, layer, KvPlace::staging, layer % kBuffers,
-                                                             row.first_position, row.query_tokens);
-      offloads_[slot(layer)].push_back(builder_.add(down, {placed}));
+      const Op down = chooses && !prefill_ ? ops_.pool_row(row, layer) : staged_.offload(row, layer);
+      downs.push_back(builder_.add(down, {placed}));
     }
+    staged_.emptied_by(layer, std::move(downs));
   }
 
   const Decision& decision_;
@@ -111,9 +89,8 @@ class PartialKeysStep final : public AttentionStep {
   const ModelOps& ops_;
   StepBuilder& builder_;
   bool prefill_;
-  std::vector<Fetched> fetched_;          // by row
-  std::vector<OpId> loads_[kBuffers];     // by buffer: copies that fill it
-  std::vector<OpId> offloads_[kBuffers];  // by buffer: copies that empty it
+  StagedKv staged_;
+  std::vector<Fetched> fetched_;  // by row
 };
 
 class PartialKeysAttention final : public AttentionPart {
@@ -134,7 +111,7 @@ class PartialKeysAttention final : public AttentionPart {
     needs_.placement->fill_in(plan);
     plan.host_tokens = context;
     plan.staging_tokens = context;
-    plan.staging_buffers = kBuffers;
+    plan.staging_buffers = kStagingBuffers;
     plan.whole_layers = whole_layers_;
     if (!chooses_) return;
     plan.pool_slots = slots(largest.prompt_tokens, context);
