@@ -1,6 +1,7 @@
 #include "study/scheduler_story.hpp"
 
 #include <iomanip>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -24,14 +25,18 @@ std::string setting(const SplitNote& note) {
   return text.str();
 }
 
-std::string line(std::int64_t step, const SplitNote& note) {
+// before: the request's note before this one, if any; a move that changed nothing had met a bound.
+std::string line(std::int64_t step, const SplitNote& note, const SplitNote* before) {
   const std::string where =
       "step " + std::to_string(step) + ", request " + std::to_string(note.request.value);
+  const bool bound = before != nullptr && setting(*before) == setting(note);
   switch (note.move) {
     case SplitMove::grow:
-      return where + ": the host has slack (" + times(note) + "), so it takes more: " + setting(note) + "\n";
+      return where + ": the host has slack (" + times(note) + "), " +
+             (bound ? "but takes all it may already: " : "so it takes more: ") + setting(note) + "\n";
     case SplitMove::shrink:
-      return where + ": the host is late (" + times(note) + "), so it takes less: " + setting(note) + "\n";
+      return where + ": the host is late (" + times(note) + "), " +
+             (bound ? "but takes the least it may already: " : "so it takes less: ") + setting(note) + "\n";
     case SplitMove::keep:
       return where + ": in balance (" + times(note) + "), nothing changes\n";
   }
@@ -59,14 +64,19 @@ std::string verdict(const std::vector<double>& rows) {
 std::string scheduler_story(const Timeline& timeline) {
   std::string story;
   std::vector<double> rows;  // of the first request, at every decision
+  std::map<RequestId, SplitNote> before;
   bool kept = false;
   if (timeline.steps.empty()) return story;
   const RequestId first = timeline.steps.front().decision.rows.front().request;
   for (const StepEvent& step : timeline.steps) {
     for (const SplitNote& note : step.decision.notes) {
       const bool keeps = note.move == SplitMove::keep;
-      if (!keeps || !kept) story += line(step.decision.step.value, note);
+      const auto last = before.find(note.request);
+      if (!keeps || !kept) {
+        story += line(step.decision.step.value, note, last == before.end() ? nullptr : &last->second);
+      }
       kept = keeps;
+      before[note.request] = note;
       for (const RequestDecision& row : step.decision.rows) {
         if (row.request == note.request && row.request == first) {
           rows.push_back(static_cast<double>(row.rows_per_head));

@@ -32,6 +32,22 @@ TEST(SchedulerStory, Shrink_saysWhyAndWhat) {
       "of the host's rows, scans the newest 500, keeps 128 tokens on the device\n");
 }
 
+TEST(SchedulerStory, MoveAtABound_saysThatItChangesNothing) {
+  const std::string up =
+      scheduler_story(with_notes({note(SplitMove::grow, 500'000), note(SplitMove::grow, 500'000)}));
+  EXPECT_NE(
+      up.find("step 4, request 0: the host has slack (host 1.500 ms, device 1.000 ms), so it takes more"),
+      std::string::npos)
+      << up;
+  EXPECT_NE(
+      up.find("step 8, request 0: the host has slack (host 1.500 ms, device 1.000 ms), but takes all it may"),
+      std::string::npos)
+      << up;
+  const std::string down =
+      scheduler_story(with_notes({note(SplitMove::shrink, 10'000, 32), note(SplitMove::shrink, 10'000, 32)}));
+  EXPECT_NE(down.find("but takes the least it may"), std::string::npos) << down;
+}
+
 TEST(SchedulerStory, RestAfterRest_isOneLine) {
   const std::string story = scheduler_story(with_notes(
       {note(SplitMove::grow, 60'000), note(SplitMove::keep, 60'000), note(SplitMove::keep, 60'000)}));
