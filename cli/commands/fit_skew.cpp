@@ -20,14 +20,13 @@ namespace hybridgen::cli {
 namespace {
 
 constexpr const char* kUsage =
-    "hybridgen fit-skew MODEL --text FILE: lets a few columns of q and k carry most of a score.\n\n"
-    "The first tokens of the text pass the model with full attention. Per layer and KV head the right "
-    "singular vectors\n"
-    "of all queries, positions applied, are the skew: an orthogonal matrix A, so that q A . k A = q . k. "
-    "It goes into\n"
-    "skew.safetensors beside the weights, and the preset infinigen reads it. Never fit on the text that you "
-    "measure\n"
-    "quality on.\n\n"
+    "hybridgen fit-skew MODEL --text FILE: lets a few columns of q and k carry most of a score.\n"
+    "\n"
+    "The first tokens of the text pass the model with full attention. Per layer and KV head the right\n"
+    "singular vectors of all queries, positions applied, are the skew: an orthogonal matrix A, so that\n"
+    "q A . k A = q . k. It goes into skew.safetensors beside the weights, and the preset infinigen\n"
+    "reads it. Never fit on the text that you measure quality on.\n"
+    "\n"
     "  hybridgen fit-skew smollm2-135m-instruct --text /usr/share/common-licenses/GFDL-1.3\n";
 
 struct Options {

@@ -13,10 +13,9 @@ namespace {
 constexpr const char* kUsage =
     "hybridgen simulate EXPERIMENT.yaml: run an experiment in the simulated world, by the same scheduling "
     "code.\n\n"
-    "Any platform under platform-models/ will do; no weights, no prompt and no GPU are needed. "
-    "Counts that are\nknown only while executing come from the experiment's `outcomes`: seeded, fixed, "
-    "recorded, or "
-    "locality, which\n`hybridgen fit-locality` fits to real runs.\n\n"
+    "Any platform under platform-models/ will do; no weights, no prompt and no GPU are needed. Counts\n"
+    "that are known only while executing come from the experiment's `outcomes`: seeded, fixed,\n"
+    "recorded, or locality, which `hybridgen fit-locality` fits to real runs.\n\n"
     "  hybridgen simulate configs/h100/hybridgen.yaml\n"
     "  hybridgen simulate configs/demo/flexgen.yaml --platform h100-80 --engine fluid --json\n";
 
