@@ -33,15 +33,6 @@ std::vector<ModelShape> shapes() {
   return list;
 }
 
-std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
-  auto model = std::make_shared<HostModel>();
-  model->shape = shape;
-  auto memory = std::make_shared<TierMemory>("weights");
-  model->weights = dummy_weights(shape, 7, [&](Bytes bytes) { return memory->allocate(bytes); });
-  model->memory = memory;
-  return model;
-}
-
 class EveryFamily : public ::testing::TestWithParam<ModelShape> {
  protected:
   Timeline real(const PolicyChoice& choice, const WorkloadShape& workload) const {

@@ -10,19 +10,6 @@
 namespace hybridgen::testing {
 namespace {
 
-float largest_difference(const HostRun& a, const HostRun& b) {
-  float largest = 0;
-  for (std::size_t request = 0; request < a.logits.size(); ++request) {
-    EXPECT_EQ(a.logits[request].size(), b.logits[request].size());
-    for (const auto& [position, logits] : a.logits[request]) {
-      const auto& other = b.logits[request].at(position);
-      for (std::size_t i = 0; i < logits.size(); ++i)
-        largest = std::max(largest, std::abs(logits[i] - other[i]));
-    }
-  }
-  return largest;
-}
-
 class HostPolicies : public ::testing::Test {
  protected:
   // Teacher-forced, so that runs stay comparable position by position.

@@ -12,28 +12,6 @@
 namespace hybridgen::testing {
 namespace {
 
-using Logits = std::map<Tokens, std::vector<float>>;  // by position
-
-float largest_difference(const Logits& a, const Logits& b) {
-  EXPECT_EQ(a.size(), b.size());
-  float largest = 0;
-  for (const auto& [position, logits] : a) {
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      largest = std::max(largest, std::abs(logits[i] - b.at(position)[i]));
-    }
-  }
-  return largest;
-}
-
-std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
-  auto model = std::make_shared<HostModel>();
-  model->shape = shape;
-  auto memory = std::make_shared<TierMemory>("weights");
-  model->weights = dummy_weights(shape, 7, [&](Bytes bytes) { return memory->allocate(bytes); });
-  model->memory = memory;
-  return model;
-}
-
 struct Kept {
   std::string name;
   PolicyChoice choice;
@@ -97,7 +75,7 @@ TEST_P(KeptPolicy, BudgetOfEverything_logitsEqualFullGpuAtEveryStep) {
 TEST_P(KeptPolicy, SmallBudget_differsFromFullGpuButByTheSameOps) {
   const HostRun all = run(with(1000));
   const HostRun few = run(with(12));
-  Logits first_steps = few.logits[0];
+  LogitsByPosition first_steps = few.logits[0];
   EXPECT_EQ(largest_difference({*first_steps.begin()}, {*full().logits[0].begin()}), 0.0F) << "dense prefill";
   EXPECT_GT(largest_difference(full().logits[0], few.logits[0]), 1e-3F);
   ASSERT_EQ(all.timeline.steps.size(), few.timeline.steps.size());

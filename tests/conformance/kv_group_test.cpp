@@ -17,15 +17,6 @@ namespace {
 constexpr int kPrompt = 50, kNew = 10;
 constexpr Tokens kDevice = 12;
 
-std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
-  auto model = std::make_shared<HostModel>();
-  model->shape = shape;
-  auto memory = std::make_shared<TierMemory>("weights");
-  model->weights = dummy_weights(shape, 7, [&](Bytes bytes) { return memory->allocate(bytes); });
-  model->memory = memory;
-  return model;
-}
-
 ModelShape shape_with(int kv_heads, int group, int layers = 3) {
   ModelShape shape = tiny_shape();
   shape.kv_heads = kv_heads;
@@ -57,16 +48,6 @@ PolicyChoice hybridgen(bool by_group, const std::string& select, Ppm ratio, KvDt
 HostRun run(const ModelShape& shape, const PolicyChoice& choice) {
   return run_on_host(host_machine(), model_of(shape), choice, {1, kPrompt, kNew, false},
                      forced_feed(shape.vocab));
-}
-
-float largest_difference(const HostRun& a, const HostRun& b) {
-  float largest = 0;
-  for (const auto& [position, logits] : a.logits[0]) {
-    const auto& other = b.logits[0].at(position);
-    for (std::size_t i = 0; i < logits.size(); ++i)
-      largest = std::max(largest, std::abs(logits[i] - other[i]));
-  }
-  return largest;
 }
 
 TEST(KvGroup, AllRowsFp32_logitsEqualFullGpuForEveryFamily) {

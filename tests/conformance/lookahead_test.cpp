@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "core/driver/overlap.hpp"
-#include "runtime/weights/predictor_weights.hpp"
 #include "sim/fluid/fluid_executor.hpp"
 #include "sim/world/platform_durations.hpp"
 #include "sim/world/seeded_outcomes.hpp"
@@ -17,17 +16,6 @@ namespace {
 
 constexpr int kPrompt = 60;
 constexpr int kNew = 16;
-
-std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
-  auto model = std::make_shared<HostModel>();
-  model->shape = shape;
-  auto memory = std::make_shared<TierMemory>("weights");
-  const auto allocate = [&](Bytes bytes) { return memory->allocate(bytes); };
-  model->weights = dummy_weights(shape, 7, allocate);
-  if (shape.predictor.present()) dummy_predictor(8, allocate, model->weights);
-  model->memory = memory;
-  return model;
-}
 
 PolicyChoice hybridgen(const std::string& lookahead, int device_tokens, Ppm ratio, int sinks = 0,
                        KvDtype dtype = KvDtype::f32) {
@@ -51,19 +39,6 @@ HostRun run(const Machine& machine, const std::shared_ptr<const HostModel>& mode
     feed.forced.push_back(prompt_of(new_tokens, model->shape.vocab, 99 + seed));
   }
   return run_on_host(machine, model, choice, {batch, prompt, new_tokens, false}, std::move(feed));
-}
-
-float largest_difference(const HostRun& a, const HostRun& b) {
-  float largest = 0;
-  for (std::size_t request = 0; request < a.logits.size(); ++request) {
-    EXPECT_EQ(a.logits[request].size(), b.logits[request].size());
-    for (const auto& [position, logits] : a.logits[request]) {
-      const auto& other = b.logits[request].at(position);
-      for (std::size_t i = 0; i < logits.size(); ++i)
-        largest = std::max(largest, std::abs(logits[i] - other[i]));
-    }
-  }
-  return largest;
 }
 
 // KL divergence of the policy's next-token distribution from the reference's, in nats, over all positions.

@@ -85,15 +85,6 @@ std::shared_ptr<const HostModel> model_with_v_of_ones(const ModelShape& shape) {
   return model;
 }
 
-std::shared_ptr<const HostModel> model_of(const ModelShape& shape) {
-  auto model = std::make_shared<HostModel>();
-  auto memory = std::make_shared<TierMemory>("weights");
-  model->shape = shape;
-  model->weights = dummy_weights(shape, 7, [&](Bytes bytes) { return memory->allocate(bytes); });
-  model->memory = memory;
-  return model;
-}
-
 HostRun run(const Case& c, std::shared_ptr<const HostModel> model, const PolicyChoice& choice) {
   static const Machine machine = host_machine(1, true);
   TokenFeed feed;

@@ -2,6 +2,10 @@
 // weights, and a run of a policy on them that keeps the logits of every step.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +14,7 @@
 #include "core/driver/driver.hpp"
 #include "runtime/host/host_executor.hpp"
 #include "runtime/host/tier_memory.hpp"
+#include "runtime/weights/predictor_weights.hpp"
 
 namespace hybridgen::testing {
 
@@ -65,14 +70,21 @@ inline ModelShape tiny_shape(ModelFamily family = ModelFamily::llama) {
   return shape;
 }
 
-inline std::shared_ptr<const HostModel> tiny_model(std::uint64_t seed = 7,
-                                                   ModelFamily family = ModelFamily::llama) {
+// Dummy weights, and a dummy predictor of queries where the shape has one.
+inline std::shared_ptr<const HostModel> model_of(const ModelShape& shape, std::uint64_t seed = 7) {
   auto model = std::make_shared<HostModel>();
-  model->shape = tiny_shape(family);
+  model->shape = shape;
   auto memory = std::make_shared<TierMemory>("weights");
-  model->weights = dummy_weights(model->shape, seed, [&](Bytes bytes) { return memory->allocate(bytes); });
+  const auto allocate = [&](Bytes bytes) { return memory->allocate(bytes); };
+  model->weights = dummy_weights(shape, seed, allocate);
+  if (shape.predictor.present()) dummy_predictor(seed + 1, allocate, model->weights);
   model->memory = memory;
   return model;
+}
+
+inline std::shared_ptr<const HostModel> tiny_model(std::uint64_t seed = 7,
+                                                   ModelFamily family = ModelFamily::llama) {
+  return model_of(tiny_shape(family), seed);
 }
 
 struct PolicyChoice {
@@ -97,11 +109,35 @@ inline Params params_for(const PolicyChoice& choice) {
   return params;
 }
 
+using LogitsByPosition = std::map<Tokens, std::vector<float>>;
+
 struct HostRun {
   Timeline timeline;
-  std::vector<std::vector<std::int32_t>> tokens;             // by request
-  std::vector<std::map<Tokens, std::vector<float>>> logits;  // by request, by position
+  std::vector<std::vector<std::int32_t>> tokens;  // by request
+  std::vector<LogitsByPosition> logits;           // by request
 };
+
+// Over all positions, which both have to have.
+inline float largest_difference(const LogitsByPosition& a, const LogitsByPosition& b) {
+  EXPECT_EQ(a.size(), b.size());
+  float largest = 0;
+  for (const auto& [position, logits] : a) {
+    const std::vector<float>& other = b.at(position);
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      largest = std::max(largest, std::abs(logits[i] - other[i]));
+    }
+  }
+  return largest;
+}
+
+inline float largest_difference(const HostRun& a, const HostRun& b) {
+  EXPECT_EQ(a.logits.size(), b.logits.size());
+  float largest = 0;
+  for (std::size_t request = 0; request < a.logits.size(); ++request) {
+    largest = std::max(largest, largest_difference(a.logits[request], b.logits.at(request)));
+  }
+  return largest;
+}
 
 inline HostRun run_on_host(const Machine& machine, std::shared_ptr<const HostModel> model,
                            const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed) {
