@@ -9,9 +9,11 @@
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/half.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/logits_amx.hpp"
 #include "runtime/kernels/logits_tile.hpp"
 #include "runtime/kernels/logits_wide.hpp"
 #include "runtime/kernels/simd.hpp"
+#include "runtime/kernels/weighted_amx.hpp"
 #include "runtime/kernels/weighted_tile.hpp"
 
 namespace hybridgen::kernels {
@@ -62,13 +64,12 @@ static std::int64_t logits_of_many(const float* q, int group, int head_dim, cons
   if (head_dim == 128) return logits_tiles<T, 128>(q, group, k, rows, scale, scores, stride);
   return 0;
 }
-// Whether all rows were done the fast way.
 template <class T>
-static bool weighted_fast(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
-                          std::int64_t rows, float* out) {
-  if (head_dim == 64) return weigh_streams<T, 64>(p, stride, group, v, rows, out), true;
-  if (head_dim == 128) return weigh_streams<T, 128>(p, stride, group, v, rows, out), true;
-  return false;
+static std::int64_t weighted_of_many(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
+                                     std::int64_t rows, float* out) {
+  if (head_dim == 64) return weigh_streams<T, 64>(p, stride, group, v, rows, out), rows;
+  if (head_dim == 128) return weigh_streams<T, 128>(p, stride, group, v, rows, out), rows;
+  return 0;
 }
 #define HG_TARGET HG_TARGET_AVX2
 #include "runtime/kernels/attend.inl"
@@ -76,10 +77,22 @@ static bool weighted_fast(const float* p, std::int64_t stride, int group, int he
 }  // namespace avx2
 
 namespace avx512 {
+// For few heads fp16 rows are widened and multiplied as fast as they are split for the tile unit; bf16 rows
+// need no splitting.
+template <class T>
+static bool tiles_pay(int group, int head_dim) {
+  const int least = std::is_same_v<T, Bfloat> ? 1 : head_dim == 64 ? 5 : 7;
+  return active_isa() == Isa::amx && group >= least && group <= amx::kMostHeads;
+}
+
 template <class T>
 static std::int64_t logits_of_many(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
                                    float scale, float* scores, std::int64_t stride) {
   if constexpr (sizeof(T) == 2) {
+    if (tiles_pay<T>(group, head_dim)) {
+      if (head_dim == 64) return amx::logits<T, 64>(q, group, k, rows, scale, scores, stride);
+      if (head_dim == 128) return amx::logits<T, 128>(q, group, k, rows, scale, scores, stride);
+    }
     const auto go = [&](auto heads) {
       constexpr int kHeads = decltype(heads)::value;
       return head_dim == 64 ? logits_wide<T, kHeads, 64>(q, k, rows, scale, scores, stride)
@@ -95,8 +108,15 @@ static std::int64_t logits_of_many(const float* q, int group, int head_dim, cons
   return 0;
 }
 template <class T>
-static bool weighted_fast(const float*, std::int64_t, int, int, const T*, std::int64_t, float*) {
-  return false;
+static std::int64_t weighted_of_many(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
+                                     std::int64_t rows, float* out) {
+  if constexpr (sizeof(T) == 2) {
+    if (tiles_pay<T>(group, head_dim)) {
+      if (head_dim == 64) return amx::weighted<T, 64>(p, stride, group, v, rows, out);
+      if (head_dim == 128) return amx::weighted<T, 128>(p, stride, group, v, rows, out);
+    }
+  }
+  return 0;
 }
 #define HG_TARGET HG_TARGET_AVX512
 #include "runtime/kernels/attend.inl"

@@ -1,5 +1,9 @@
 #include "runtime/kernels/isa.hpp"
 
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 
 #include "core/base/check.hpp"
@@ -14,7 +18,19 @@ namespace {
 constexpr int kNotForced = -1;
 std::atomic<int> forced_isa{kNotForced};
 
+// Of the tile unit: the processor has it, and Linux lets this process keep its registers, for which it must
+// be asked once, before the first use (arch_prctl(2)).
+bool amx_granted() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if ((d & kBf16) == 0 || (d & kTile) == 0) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 Isa detect() {
+  if (supports(Isa::amx)) return Isa::amx;
   if (supports(Isa::avx512)) return Isa::avx512;
   if (supports(Isa::avx2)) return Isa::avx2;
   return Isa::scalar;
@@ -24,6 +40,8 @@ Isa detect() {
 
 const char* name_of(Isa isa) {
   switch (isa) {
+    case Isa::amx:
+      return "amx";
     case Isa::avx512:
       return "avx512";
     case Isa::avx2:
@@ -39,6 +57,10 @@ bool supports(Isa isa) {
   const bool avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   switch (isa) {
+    case Isa::amx: {
+      static const bool kGranted = amx_granted();
+      return kGranted && supports(Isa::avx512) && __builtin_cpu_supports("avx512bf16");
+    }
     case Isa::avx512:
       return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

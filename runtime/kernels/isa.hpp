@@ -1,12 +1,13 @@
 // Which instruction set the kernels run on: the one place of dispatch. Every kernel has a scalar variant
-// (plain loops, the reference of the tests), one for AVX2+FMA+F16C and one for AVX-512 F/BW/DQ/VL.
+// (plain loops, the reference of the tests), one for AVX2+FMA+F16C and one for AVX-512 F/BW/DQ/VL. `amx` is
+// the last and the tile multiply of bf16, which only the logits of bf16 rows use.
 #pragma once
 
 #include <optional>
 
 namespace hybridgen::kernels {
 
-enum class Isa { scalar, avx2, avx512 };
+enum class Isa { scalar, avx2, avx512, amx };
 
 const char* name_of(Isa isa);
 
@@ -27,6 +28,7 @@ void force_isa(std::optional<Isa> isa);
 template <class Function>
 Function* pick(Function* scalar, Function* avx2, Function* avx512) {
   switch (active_isa()) {
+    case Isa::amx:
     case Isa::avx512:
       return avx512;
     case Isa::avx2:

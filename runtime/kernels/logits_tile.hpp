@@ -104,12 +104,6 @@ HG_TARGET_AVX2 static void score_head(const float* q, const T* k, std::int64_t r
   }
 }
 
-#ifndef STRIP
-#define STRIP 4096
-#endif
-#ifndef PFMODE
-#define PFMODE 1
-#endif
 // One strip of rows for all heads. `later` is the strip after it: on the way it comes into the first-level
 // cache.
 template <class T, int kDims, int kEvery>

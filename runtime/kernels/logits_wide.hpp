@@ -113,23 +113,26 @@ struct LaneSums {
   }
 };
 
-// Scores of whole tiles of rows; returns how many rows that were. kHeadDim 64 or 128.
+// Scores of whole tiles of rows, in turn from two streams as attend.inl says; returns how many rows that
+// were. kHeadDim 64 or 128.
 template <class T, int kHeads, int kHeadDim>
 HG_TARGET_AVX512 static std::int64_t logits_wide(const float* q, const T* k, std::int64_t rows, float scale,
                                                  float* scores, std::int64_t stride) {
   using Tile = WideTile<T, kHeadDim>;
-  constexpr std::int64_t kAhead = 8 * 1024;  // bytes
+  constexpr std::int64_t kAhead = 2 * 1024;  // bytes, in each stream
   alignas(64) float arranged[Tile::kSteps * kHeads * kWidth];
   arrange_query<T, kHeads, kHeadDim>(q, scale, arranged);
-  const std::int64_t whole = rows / Tile::kRows * Tile::kRows;
-  if (whole == 0) return 0;
+  const std::int64_t half = rows / 2 / Tile::kRows * Tile::kRows;
+  if (half == 0) return 0;
   Vec sum[kHeads][2];
 #pragma GCC unroll 8
   for (int h = 0; h < kHeads; ++h) sum[h][0] = sum[h][1] = zero();
   float* to = scores;  // of the tile before; the first round stores zeros where tile 0 will store
-  for (std::int64_t n = 0;; n += Tile::kRows) {
-    const bool drain = n >= whole;  // only the last tile's lane sums are left: the products are dropped
-    const T* tile = k + (drain ? 0 : n) * kHeadDim;
+  const std::int64_t tiles = 2 * half / Tile::kRows;
+  for (std::int64_t i = 0;; ++i) {
+    const bool drain = i == tiles;  // only the last tile's lane sums are left: the products are dropped
+    const std::int64_t n = drain ? 0 : i / 2 * Tile::kRows + i % 2 * half;
+    const T* tile = k + n * kHeadDim;
     const float* query = arranged;
     asm("" : "+r"(query), "+r"(to), "+r"(tile));  // or GCC keeps all of q in spilled registers
     LaneSums<kHeads, Tile::kHalved> before;
@@ -150,7 +153,7 @@ HG_TARGET_AVX512 static std::int64_t logits_wide(const float* q, const T* k, std
         if (h == kHeads / 2 && step > 0) before.piece(step - 1, to, stride);
       }
     }
-    if (drain) return whole;
+    if (drain) return 2 * half;
     to = scores + n;
   }
 }

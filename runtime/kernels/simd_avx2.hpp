@@ -9,7 +9,6 @@ using Vec = __m256;
 inline constexpr int kWidth = 8;
 inline constexpr int kRegisters = 16;
 inline constexpr int kHeadsPerPass = 3;  // of the 16 registers, 4 rows x 3 heads are accumulators
-inline constexpr int kStreams = 2;       // read in turn; see gemv.inl
 
 #define HG_INLINE HG_TARGET_AVX2 __attribute__((always_inline)) inline
 

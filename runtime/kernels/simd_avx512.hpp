@@ -9,7 +9,6 @@ using Vec = __m512;
 inline constexpr int kWidth = 16;
 inline constexpr int kRegisters = 32;
 inline constexpr int kHeadsPerPass = 4;  // of the 32 registers, 4 rows x 4 heads are accumulators
-inline constexpr int kStreams = 1;       // see gemv.inl
 
 #define HG_INLINE HG_TARGET_AVX512 __attribute__((always_inline)) inline
 

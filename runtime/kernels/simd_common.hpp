@@ -15,6 +15,8 @@
 
 #define HG_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define HG_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#define HG_TARGET_AMX \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,avx512bf16,amx-tile,amx-bf16")))
 
 namespace hybridgen::kernels::simd_detail {
 // exp(x) = 2^n * p(r): n = round(x log2 e), r = x - n ln 2 in two parts, p a degree-6 Taylor-like polynomial

@@ -1,7 +1,7 @@
 // Speed of the host's decode kernels against the machine's own roofline, measured in the same process: the
 // lower of a plain sequential read and the peak of fp32 multiply-adds. Every kernel's answer is checked
 // against fp64 before its speed is quoted. Contexts hold 4,096 tokens, as decode meets them: head after head.
-//   kernels_bench [--isa scalar|avx2|avx512] [--only TEXT] [--one-core]
+//   kernels_bench [--isa scalar|avx2|avx512|amx] [--only TEXT] [--one-core]
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -302,9 +302,14 @@ void Bench::run() {
     select_row(head_dim, 4, 1.20);
     select_row(head_dim, 8, 1.20);
   }
-  std::printf("bf16 rows are widened to fp32 like fp16 rows: there is no AVX-512 BF16 dot product here%s\n",
-              __builtin_cpu_supports("avx512bf16") ? "" : ", nor has this machine the instruction");
   std::printf("multiply-adds of one core: %.1f G/s\n", rig_.fma_rate() * 1e-9);
+}
+
+std::optional<Isa> isa_of(const std::string& name) {
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (name == name_of(isa)) return isa;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -319,12 +324,11 @@ int main(int argc, char** argv) {
       options.two_cores = false;
     } else if (word == "--only") {
       options.only = value, ++i;
-    } else if (word == "--isa" && (value == "scalar" || value == "avx2" || value == "avx512")) {
-      const Isa isa = value == "scalar" ? Isa::scalar : value == "avx2" ? Isa::avx2 : Isa::avx512;
-      if (!supports(isa)) return std::printf("this machine has no %s\n", value.c_str()), 4;
+    } else if (const auto isa = isa_of(value); word == "--isa" && isa) {
+      if (!supports(*isa)) return std::printf("this machine has no %s\n", value.c_str()), 4;
       force_isa(isa), ++i;
     } else {
-      return std::printf("kernels_bench [--isa scalar|avx2|avx512] [--only TEXT] [--one-core]\n"), 2;
+      return std::printf("kernels_bench [--isa scalar|avx2|avx512|amx] [--only TEXT] [--one-core]\n"), 2;
     }
   }
   std::printf("instruction set: %s\n", name_of(active_isa()));

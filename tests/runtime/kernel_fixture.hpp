@@ -46,8 +46,9 @@ inline std::string isa_name(const ::testing::TestParamInfo<Isa>& info) {
   return name_of(info.param);
 }
 
-#define HG_FOR_EVERY_ISA(suite) \
-  INSTANTIATE_TEST_SUITE_P(EveryIsa, suite, ::testing::Values(Isa::scalar, Isa::avx2, Isa::avx512), isa_name)
+#define HG_FOR_EVERY_ISA(suite)             \
+  INSTANTIATE_TEST_SUITE_P(EveryIsa, suite, \
+                           ::testing::Values(Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx), isa_name)
 
 // n values between guards; an odd offset, so that nothing can rely on alignment beyond the element's.
 template <class T>
