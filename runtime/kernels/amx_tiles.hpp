@@ -1,6 +1,6 @@
-// What the kernels on the tile unit (AMX) share: how tiles are shaped, and how a number goes into it. The unit
-// multiplies bf16, eight bits of precision. A number enters as two of them, itself rounded and what rounding left:
-// an fp16 is then exact, an fp32 within 2^-17. Included by the kernels' .cpp files only.
+// What the kernels on the tile unit (AMX) share: how tiles are shaped, and how a number goes into it. The
+// unit multiplies bf16, eight bits of precision. A number enters as two of them, itself rounded and what
+// rounding left: an fp16 is then exact, an fp32 within 2^-17. Included by the kernels' .cpp files only.
 #pragma once
 
 #include "runtime/kernels/simd_avx512.hpp"

@@ -1,6 +1,6 @@
-// AMX logits for head dims 64 and 128: the tile unit multiplies 16 rows of K by q of up to eight heads, while the
-// core only fetches and lays out. So the pace does not depend on how many heads share the rows. Included by
-// attend.cpp only.
+// AMX logits for head dims 64 and 128: the tile unit multiplies 16 rows of K by q of up to eight heads, while
+// the core only fetches and lays out. So the pace does not depend on how many heads share the rows. Included
+// by attend.cpp only.
 #pragma once
 
 #include "runtime/kernels/amx_tiles.hpp"
@@ -9,13 +9,13 @@ namespace hybridgen::kernels::amx {
 
 #define HG_INLINE HG_TARGET_AMX __attribute__((always_inline)) inline
 
-// Dimensions of K that one tile holds. The unit sums over pairs of them: neighbours where the tile is read from K
-// itself (bf16), i and 16 + i where fp16 rows are split on the way.
+// Dimensions of K that one tile holds. The unit sums over pairs of them: neighbours where the tile is read
+// from K itself (bf16), i and 16 + i where fp16 rows are split on the way.
 inline constexpr int kStepDims = 32;
 inline constexpr std::int64_t kAhead = 1024;  // bytes, in each stream
 
-// q, scaled, as the right-hand tiles: [step][pair][column][of the pair]; columns h and 8 + h are the two parts of
-// head h.
+// q, scaled, as the right-hand tiles: [step][pair][column][of the pair]; columns h and 8 + h are the two
+// parts of head h.
 template <class T, int kHeadDim>
 HG_INLINE void arrange_query(const float* q, int group, float scale,
                              Bfloat (&arranged)[kHeadDim / kStepDims][kTileRows][kStepDims]) {
@@ -42,7 +42,8 @@ HG_INLINE void arrange_query(const float* q, int group, float scale,
 }
 
 // sums[row][column] of 16 rows to scores[head][row]: both parts of a head added, rows laid side by side.
-HG_INLINE void store_scores(const float (&sums)[kTileRows][16], int group, float* scores, std::int64_t stride) {
+HG_INLINE void store_scores(const float (&sums)[kTileRows][16], int group, float* scores,
+                            std::int64_t stride) {
   const auto row = [&](int r) HG_TARGET_AMX {
     return _mm256_add_ps(_mm256_load_ps(sums[r]), _mm256_load_ps(sums[r] + kMostHeads));
   };
@@ -144,13 +145,13 @@ HG_INLINE void multiply_last(const SplitRows<kHeadDim>& k) {
   }
 }
 
-// Scores of whole tiles of rows for up to eight heads, in turn from two streams as attend.inl says; returns how many
-// rows that were. The unit cannot take a tile from a store under way: all it reads, or leaves for the core, waits for
-// one turn. And what the core does stands between two halves of products: one after the other, they wait for each other
-// (86 % of a plain read instead of 94 %).
+// Scores of whole tiles of rows for up to eight heads, in turn from two streams as attend.inl says; returns
+// how many rows that were. The unit cannot take a tile from a store under way: all it reads, or leaves for
+// the core, waits for one turn. And what the core does stands between two halves of products: one after the
+// other, they wait for each other (86 % of a plain read instead of 94 %).
 template <class T, int kHeadDim>
-HG_TARGET_AMX static std::int64_t logits(const float* q, int group, const T* k, std::int64_t rows, float scale,
-                                         float* scores, std::int64_t stride) {
+HG_TARGET_AMX static std::int64_t logits(const float* q, int group, const T* k, std::int64_t rows,
+                                         float scale, float* scores, std::int64_t stride) {
   static_assert(kHeadDim == 64 || kHeadDim == 128);
   constexpr bool kSplit = std::is_same_v<T, Half>;
   const std::int64_t half = rows / 2 / kTileRows * kTileRows;
@@ -191,7 +192,8 @@ HG_TARGET_AMX static std::int64_t logits(const float* q, int group, const T* k, 
     _tile_stored(0, sums[now], kTileBytes);
     settle_memory();
   }
-  store_scores(sums[1], group, scores + row_of(tiles - 1), stride);  // of the last turn: there is an even number of them
+  store_scores(sums[1], group, scores + row_of(tiles - 1),
+               stride);  // of the last turn: there is an even number of them
   _tile_release();
   return 2 * half;
 }

@@ -1,5 +1,5 @@
-// AMX sums of V rows for head dims 64 and 128: the tile unit multiplies the weights of up to eight heads by 32 rows,
-// 64 dimensions of them, at a time. Included by attend.cpp only.
+// AMX sums of V rows for head dims 64 and 128: the tile unit multiplies the weights of up to eight heads by
+// 32 rows, 64 dimensions of them, at a time. Included by attend.cpp only.
 #pragma once
 
 #include "runtime/kernels/amx_tiles.hpp"
@@ -9,12 +9,14 @@ namespace hybridgen::kernels::amx {
 #define HG_INLINE HG_TARGET_AMX __attribute__((always_inline)) inline
 
 inline constexpr int kBlockRows = 32;
-inline constexpr int kFewPairs = 4;  // prepared between the two halves of a block's products, so that neither waits
-inline constexpr int kSliceDims = 64;  // four tiles of sums, which with what they are made of fill the registers
+inline constexpr int kFewPairs =
+    4;  // prepared between the two halves of a block's products, so that neither waits
+inline constexpr int kSliceDims =
+    64;  // four tiles of sums, which with what they are made of fill the registers
 inline constexpr int kSliceTiles = kSliceDims / 16;
 
-// 32 rows' slices as right-hand tiles, [part][tile][pair of rows]: rows as stored have but one part where they are
-// bf16.
+// 32 rows' slices as right-hand tiles, [part][tile][pair of rows]: rows as stored have but one part where
+// they are bf16.
 template <class T>
 using Values = __m512i[std::is_same_v<T, Half> ? 2 : 1][kSliceTiles][kTileRows];
 
@@ -46,7 +48,8 @@ HG_INLINE void pair_rows(const T* rows, Values<T>& to, int begin, int end, std::
 }
 
 // 32 weights of each head as the left-hand tile: rows h and 8 + h are the two parts of head h.
-HG_INLINE void split_weights(const float* p, std::int64_t stride, int group, Bfloat (&to)[kTileRows][kBlockRows]) {
+HG_INLINE void split_weights(const float* p, std::int64_t stride, int group,
+                             Bfloat (&to)[kTileRows][kBlockRows]) {
   for (int h = 0; h < group; ++h) {
     for (int n = 0; n < kBlockRows; n += avx512::kWidth) {
       split(avx512::load(p + h * stride + n), to[h] + n, to[h + kMostHeads] + n);
@@ -99,14 +102,16 @@ HG_INLINE void store_sums(Sums& to) {
   settle_memory();
 }
 
-// A block's slice, the i-th in order. Blocks are taken in turn from two streams, as attend.inl says; rows of two
-// slices, first one slice of a block of either stream, then the other: their sums take turns in the registers.
+// A block's slice, the i-th in order. Blocks are taken in turn from two streams, as attend.inl says; rows of
+// two slices, first one slice of a block of either stream, then the other: their sums take turns in the
+// registers.
 template <int kHeadDim>
 struct Turn {
   static constexpr int kSlices = kHeadDim / kSliceDims;
   std::int64_t row;
   int slice;
-  std::int64_t ahead;  // bytes from here to what is read two turns on, or a little ahead where rows are read whole
+  std::int64_t
+      ahead;  // bytes from here to what is read two turns on, or a little ahead where rows are read whole
 
   Turn(std::int64_t i, std::int64_t half)
       : row(i / (2 * kSlices) * kBlockRows + i % 2 * half), slice(static_cast<int>(i / 2 % kSlices)) {
@@ -115,8 +120,8 @@ struct Turn {
   }
 };
 
-// Adds whole blocks of rows to out, for up to eight heads; returns how many rows that were. What a tile needs is
-// stored one turn before it is read again: the unit cannot take it from a store under way.
+// Adds whole blocks of rows to out, for up to eight heads; returns how many rows that were. What a tile needs
+// is stored one turn before it is read again: the unit cannot take it from a store under way.
 template <class T, int kHeadDim>
 HG_TARGET_AMX static std::int64_t weighted(const float* p, std::int64_t stride, int group, const T* v,
                                            std::int64_t rows, float* out) {
@@ -129,7 +134,9 @@ HG_TARGET_AMX static std::int64_t weighted(const float* p, std::int64_t stride, 
   alignas(64) Bfloat weights[2][kTileRows][kBlockRows] = {};
   Values<T> values[2];
   const std::int64_t turns = 2 * half / kBlockRows * kSlices;
-  const auto place = [&](const Turn<kHeadDim>& turn) { return v + turn.row * kHeadDim + turn.slice * kSliceDims; };
+  const auto place = [&](const Turn<kHeadDim>& turn) {
+    return v + turn.row * kHeadDim + turn.slice * kSliceDims;
+  };
   _tile_loadconfig(&shapes);
   load_sums(sums[0]);
   const Turn<kHeadDim> first(0, half);
