@@ -265,6 +265,10 @@ Calibration calibrate(const ModelShape& shape, const CalibrateOptions& options) 
   result.disturbance = rounds.disturbance();
   result.rounds = static_cast<int>(std::count(use.begin(), use.end(), true));
   result.measured = survey.figures(use);
+  if (const std::string unsteady = unsteady_memory(result.measured); !unsteady.empty()) {
+    result.quiet = false;
+    result.disturbance += (result.disturbance.empty() ? "" : "; ") + unsteady;
+  }
   result.stream_bytes_per_s = stream_of(result.measured);
   calibrator.fit(use, result);
   result.seconds = seconds();

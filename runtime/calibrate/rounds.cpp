@@ -72,6 +72,23 @@ std::string Rounds::disturbance() const {
   return text.str();
 }
 
+std::string unsteady_memory(const std::vector<Measurement>& figures) {
+  int all = 0, unsteady = 0;
+  const Measurement* worst = nullptr;
+  for (const Measurement& m : figures) {
+    if (m.unit != "GB/s" || (m.subject != "bandwidth" && m.subject != "core to node")) continue;
+    ++all;
+    unsteady += m.spread > kSteadySpread ? 1 : 0;
+    if (!worst || m.spread > worst->spread) worst = &m;
+  }
+  if (unsteady == 0) return "";
+  std::ostringstream text;
+  text << unsteady << " of " << all << " bandwidths spread by more than " << std::lround(kSteadySpread * 100)
+       << " %, most of all " << worst->condition << ", " << worst->quantity << ": "
+       << std::lround(worst->spread * 100) << " %";
+  return text.str();
+}
+
 std::vector<double> chosen(const std::vector<double>& values, const std::vector<bool>& use) {
   std::vector<double> some;
   for (std::size_t i = 0; i < values.size() && i < use.size(); ++i) {

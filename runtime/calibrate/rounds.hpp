@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/machine/measurement.hpp"
+
 namespace hybridgen {
 
 class Rounds {
@@ -30,6 +32,11 @@ class Rounds {
 
   std::vector<double> others_, control_;
 };
+
+// In words, which of the bandwidths spread by more than kSteadySpread: a neighbour whom nothing else shows, because he
+// comes and goes within a round or uses another guest's processors. Empty where none does.
+std::string unsteady_memory(const std::vector<Measurement>& figures);
+inline constexpr double kSteadySpread = 0.10;
 
 // The values of the rounds that count; all of them where none does.
 std::vector<double> chosen(const std::vector<double>& values, const std::vector<bool>& use);

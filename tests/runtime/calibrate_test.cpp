@@ -30,6 +30,19 @@ TEST(Rounds, OneBusyAndOneSlowRound_leftOutAndStillQuiet) {
   EXPECT_EQ(rounds.disturbance(), "");
 }
 
+TEST(UnsteadyMemory, OneOfThreeBandwidthsWide_isNamedWithItsSpread) {
+  std::vector<Measurement> figures = {
+      {"bandwidth", "1 thread of node 0, in node 0", "read", "GB/s", 10, 0.03, std::nullopt},
+      {"bandwidth", "2 threads of node 0, in node 0", "copy", "GB/s", 7, 0.10, std::nullopt},
+      {"core to node", "core 1, node 0", "read", "GB/s", 10, 0.1749, std::nullopt},
+      {"core to node", "core 1, node 0", "latency of a dependent load", "ns", 90, 0.5, std::nullopt},
+      {"kernel", "gemv fp16, 576 columns", "rate", "GB/s", 9, 0.5, std::nullopt}};
+  EXPECT_EQ(unsteady_memory(figures),
+            "1 of 3 bandwidths spread by more than 10 %, most of all core 1, node 0, read: 17 %");
+  figures[2].spread = 0.1;
+  EXPECT_EQ(unsteady_memory(figures), "");
+}
+
 TEST(Rounds, MostRoundsBusy_allCountAndItIsSaid) {
   const Rounds rounds = rounds_of({0, 0.3, 0.4, 0.3, 0, 0.3}, {1e9, 1e9, 1e9, 1e9, 1e9, 0.5e9});
   EXPECT_FALSE(rounds.was_quiet());
