@@ -72,7 +72,7 @@ void DeviceState::take_activations(const ModelShape& shape) {
   normed = device_.array<float>(most_at_once * shape.hidden);
   qkv = device_.array<float>(most_tokens * qkv_width);
   attended = device_.array<float>(most_tokens * shape.q_width());
-  gate_up = device_.array<float>(most_at_once * 2 * shape.ffn);
+  ffn_in = device_.array<float>(most_at_once * shape.ffn_in_width());
   const std::vector<double> turns =
       kernels::rope_frequencies(shape.head_dim, shape.rope_theta, shape.blocks.rope_scaling);
   frequencies = device_.array<double>(shape.head_dim / 2);

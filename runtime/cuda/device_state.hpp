@@ -35,7 +35,7 @@ class DeviceState {
   std::int64_t qkv_width = 0;
 
   // Of the card; layouts as in runtime/host/activations.hpp.
-  float *hidden = nullptr, *normed = nullptr, *qkv = nullptr, *attended = nullptr, *gate_up = nullptr;
+  float *hidden = nullptr, *normed = nullptr, *qkv = nullptr, *attended = nullptr, *ffn_in = nullptr;
   double* frequencies = nullptr;  // [head_dim / 2]: radians per position
   float *cosine = nullptr, *sine = nullptr, *logits = nullptr;
   std::int32_t* tokens = nullptr;  // [request][token_stride]

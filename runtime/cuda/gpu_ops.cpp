@@ -136,16 +136,18 @@ KvStore GpuOps::host_store(const Op& op) const {
 }
 
 void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
+  const bool rotary = shape_.blocks.position == PositionKind::rotary;
   embed({state_.params.step, state_.params.rows, state_.tokens, state_.token_stride, weights_.embedding,
-         shape_.hidden, shape_.head_dim, state_.frequencies, nullptr, 0, state_.hidden, state_.cosine,
-         state_.sine},
+         shape_.hidden, shape_.head_dim, rotary ? state_.frequencies : nullptr, weights_.positions,
+         shape_.blocks.position_offset, state_.hidden, state_.cosine, state_.sine},
         tokens, stream);
 }
 
-// Of a tile of query tokens.
-void GpuOps::norm(const float* weight, Tokens first, Tokens tokens, cudaStream_t stream) const {
-  cuda::norm({state_.hidden + first * shape_.hidden, weight, nullptr, state_.normed, shape_.hidden,
-              static_cast<float>(shape_.norm_eps), nullptr},
+// A tile of query tokens, or the last one of every row.
+void GpuOps::norm(const NormWeights& weights, Tokens first, const RowParams* last_of_rows, Tokens tokens,
+                  cudaStream_t stream) const {
+  cuda::norm({state_.hidden + first * shape_.hidden, weights.weight, weights.bias, state_.normed,
+              shape_.hidden, static_cast<float>(shape_.norm_eps), last_of_rows},
              tokens, stream);
 }
 
@@ -160,13 +162,16 @@ void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream
 void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
-    norm(layer.attention_norm.weight, first, count, stream);
+    norm(layer.attention_norm, first, nullptr, count, stream);
     multiply({layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed,
-              shape_.hidden, state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr},
+              shape_.hidden, state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr,
+              layer.qkv.bias},
              count, stream);
   });
+  const bool rotary = shape_.blocks.position == PositionKind::rotary;
   rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
-              heads_, kv_type_, state_.qkv, state_.cosine, state_.sine},
+              heads_, kv_type_, state_.qkv, rotary ? state_.cosine : nullptr, state_.sine, layer.q_norm,
+              layer.k_norm, static_cast<float>(shape_.norm_eps)},
              tokens, stream);
 }
 
@@ -175,34 +180,37 @@ void GpuOps::project_out(const Op& op, Tokens tokens, cudaStream_t stream) const
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
     float* hidden = state_.hidden + first * shape_.hidden;
     multiply({layer.attention_out.matrix, shape_.hidden, static_cast<int>(shape_.q_width()),
-              state_.attended + first * shape_.q_width(), shape_.q_width(), hidden, shape_.hidden, hidden},
+              state_.attended + first * shape_.q_width(), shape_.q_width(), hidden, shape_.hidden, hidden,
+              layer.attention_out.bias},
              count, stream);
   });
 }
 
 void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
-  const std::int64_t both = 2LL * shape_.ffn;
+  const std::int64_t width = shape_.ffn_in_width();
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
     float* hidden = state_.hidden + first * shape_.hidden;
-    norm(layer.ffn_norm.weight, first, count, stream);
-    multiply({layer.ffn_in.matrix, 2 * shape_.ffn, shape_.hidden, state_.normed, shape_.hidden,
-              state_.gate_up, both, nullptr},
+    norm(layer.ffn_norm, first, nullptr, count, stream);
+    multiply({layer.ffn_in.matrix, static_cast<int>(width), shape_.hidden, state_.normed, shape_.hidden,
+              state_.ffn_in, width, nullptr, layer.ffn_in.bias},
              count, stream);
-    swiglu(state_.gate_up, shape_.ffn, count, stream);
-    multiply(
-        {layer.down.matrix, shape_.hidden, shape_.ffn, state_.gate_up, both, hidden, shape_.hidden, hidden},
-        count, stream);
+    if (shape_.blocks.ffn == FfnKind::swiglu) {
+      swiglu(state_.ffn_in, shape_.ffn, count, stream);
+    } else {
+      relu(state_.ffn_in, shape_.ffn, count, stream);
+    }
+    multiply({layer.down.matrix, shape_.hidden, shape_.ffn, state_.ffn_in, width, hidden, shape_.hidden,
+              hidden, layer.down.bias},
+             count, stream);
   });
 }
 
 void GpuOps::lm_head(const Step& step, cudaStream_t stream) const {
   const auto rows = static_cast<Tokens>(step.batch.size());
-  cuda::norm({state_.hidden, weights_.final_norm.weight, nullptr, state_.normed, shape_.hidden,
-              static_cast<float>(shape_.norm_eps), state_.params.rows},
-             rows, stream);
+  norm(weights_.final_norm, 0, state_.params.rows, rows, stream);
   multiply({weights_.output, shape_.vocab, shape_.hidden, state_.normed, shape_.hidden, state_.logits,
-            shape_.vocab, nullptr},
+            shape_.vocab, nullptr, nullptr},
            rows, stream);
 }
 

@@ -38,7 +38,8 @@ class GpuOps {
   void project_out(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void ffn(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void lm_head(const Step& step, cudaStream_t stream) const;
-  void norm(const float* weight, Tokens first, Tokens tokens, cudaStream_t stream) const;
+  void norm(const NormWeights& weights, Tokens first, const RowParams* last_of_rows, Tokens tokens,
+            cudaStream_t stream) const;
   void multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
 
   // One request.

@@ -58,15 +58,6 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "on "
         "a platform written by `hybridgen calibrate`");
   }
-  const ModelBlocks& blocks = shape.blocks;
-  const bool lacks = blocks.norm != NormKind::rms || blocks.position != PositionKind::rotary ||
-                     blocks.ffn != FfnKind::swiglu || blocks.qkv_bias || blocks.out_bias || blocks.ffn_bias ||
-                     blocks.qk_norm || blocks.rope_scaling.active();
-  if (lacks) {
-    throw NotAvailable("executor cuda: " + shape.name + " is of the " + name_of(blocks.family) +
-                       " family; the kernels compute Llama's layers without biases, norms of q and k, and "
-                       "scaled rotary frequencies; use --executor host");
-  }
   const bool heads = (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= 8;
   const bool widths = shape.hidden % kWidth == 0 && shape.ffn % kWidth == 0;
   if (heads && widths) return;

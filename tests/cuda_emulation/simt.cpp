@@ -1,29 +1,35 @@
 #include "tests/cuda_emulation/simt.hpp"
 
-#include <ucontext.h>
-
-#include <cstdlib>
+#include <boost/context/fiber.hpp>
+#include <memory>
 #include <vector>
 
-#include "runtime/cuda/kernels/launch.cuh"
+#include "tests/cuda_emulation/card.hpp"
 
 namespace hybridgen::simt {
 namespace {
 
+namespace context = boost::context;
+
 constexpr std::size_t kStack = 128 * 1024;
 constexpr unsigned kMostRounds = 10'000'000;
 
+// Stacks outlive the fibers on them: a launch makes thousands.
+struct KeptStack {
+  void deallocate(context::stack_context&) {}
+};
+
 struct Fiber {
-  ucontext_t context;
-  std::vector<char> stack = std::vector<char>(kStack);
+  std::unique_ptr<char[]> stack{new char[kStack]};
+  context::fiber self;       // suspended
+  context::fiber scheduler;  // while it runs
   bool done = false;
   std::uint64_t exchanges = 0;
   std::uint64_t barriers = 0;
 };
 
 struct Block {
-  std::vector<Fiber> fibers;
-  ucontext_t scheduler;
+  std::vector<Fiber> fibers;  // at least size.x
   unsigned current = 0;
   uint3 index;
   dim3 grid;
@@ -40,34 +46,38 @@ Fiber& me() {
   return block.fibers[block.current];
 }
 void yield() {
-  swapcontext(&me().context, &block.scheduler);
+  Fiber& fiber = me();
+  fiber.scheduler = std::move(fiber.scheduler).resume();
 }
 
-void fiber_main() {
+context::fiber fiber_main(context::fiber&& scheduler) {
+  Fiber& fiber = me();
+  fiber.scheduler = std::move(scheduler);
   try {
     (*block.kernel)();
   } catch (const std::exception& error) {
     block.failure = error.what();
   }
-  me().done = true;
-  yield();
+  fiber.done = true;
+  return std::move(fiber.scheduler);
 }
 
 void start_fibers() {
-  for (Fiber& fiber : block.fibers) {
+  for (unsigned i = 0; i < block.size.x; ++i) {
+    Fiber& fiber = block.fibers[i];
     fiber.done = false;
     fiber.exchanges = fiber.barriers = 0;
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.data();
-    fiber.context.uc_stack.ss_size = fiber.stack.size();
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, fiber_main, 0);
+    context::stack_context stack;
+    stack.size = kStack;
+    stack.sp = fiber.stack.get() + kStack;
+    fiber.self = context::fiber(std::allocator_arg, context::preallocated(stack.sp, stack.size, stack),
+                                KeptStack(), fiber_main);
   }
 }
 
 // Rounds go up and down in turn, so that a missing barrier shows in one of them.
 void run_block() {
-  const auto count = static_cast<unsigned>(block.fibers.size());
+  const unsigned count = block.size.x;
   start_fibers();
   unsigned left = count;
   for (unsigned round = 0; left > 0; ++round) {
@@ -75,21 +85,19 @@ void run_block() {
     for (unsigned i = 0; i < count; ++i) {
       block.current = round % 2 == 0 ? i : count - 1 - i;
       if (me().done) continue;
-      swapcontext(&block.scheduler, &me().context);
+      me().self = std::move(me().self).resume();
       if (me().done) --left;
       if (!block.failure.empty()) throw std::logic_error(block.failure);
     }
   }
 }
 
-}  // namespace
-
 void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
   block.kernel = &kernel;
   block.grid = grid;
   block.size = size;
   block.failure.clear();
-  block.fibers.resize(size.x);
+  if (block.fibers.size() < size.x) block.fibers.resize(size.x);
   for (auto& slots : block.slots) slots.resize(size.x * kSlotBytes);
   for (unsigned y = 0; y < grid.y; ++y) {
     for (unsigned x = 0; x < grid.x; ++x) {
@@ -99,6 +107,12 @@ void run(dim3 grid, dim3 size, const std::function<void()>& kernel) {
       run_block();
     }
   }
+}
+
+}  // namespace
+
+void launch(dim3 grid, dim3 size, cudaStream_t stream, std::function<void()> kernel) {
+  enqueue(stream, [grid, size, kernel = std::move(kernel)] { run(grid, size, kernel); });
 }
 
 uint3 thread_index() {
@@ -117,7 +131,7 @@ dim3 block_size() {
 void meet_block() {
   const std::uint64_t mine = ++me().barriers;
   ++block.arrived;
-  while (block.arrived < mine * block.fibers.size()) yield();
+  while (block.arrived < mine * block.size.x) yield();
 }
 
 const std::byte* exchange(const void* mine, std::size_t bytes) {
@@ -131,25 +145,3 @@ const std::byte* exchange(const void* mine, std::size_t bytes) {
 }
 
 }  // namespace hybridgen::simt
-
-// What the launch functions and the checks ask of the CUDA runtime, which is not linked here.
-extern "C" cudaError_t cudaGetLastError() {
-  return cudaSuccess;
-}
-extern "C" cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
-  return cudaSuccess;
-}
-extern "C" cudaError_t cudaDeviceSynchronize() {
-  return cudaSuccess;
-}
-extern "C" cudaError_t cudaMallocManaged(void** address, std::size_t bytes, unsigned) {
-  *address = std::aligned_alloc(256, (bytes + 255) / 256 * 256);  // aligned like memory of a card
-  return *address != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-extern "C" cudaError_t cudaFree(void* address) {
-  std::free(address);
-  return cudaSuccess;
-}
-void hybridgen::cuda::check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(what);
-}

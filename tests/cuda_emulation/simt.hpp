@@ -30,8 +30,9 @@
 
 namespace hybridgen::simt {
 
-// Runs the kernel once per thread of each block. Throws when fibers wait for each other for ever.
-void run(dim3 grid, dim3 block, const std::function<void()>& kernel);
+// Enqueues the kernel; it then runs once per thread of each block, and throws when fibers wait for each other
+// for ever.
+void launch(dim3 grid, dim3 block, cudaStream_t stream, std::function<void()> kernel);
 
 uint3 thread_index();
 uint3 block_index();

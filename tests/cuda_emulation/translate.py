@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn a kernel source into C++ for the emulation: launches become calls of simt::run, PTX a plain load.
+"""Turn a kernel source into C++ for the emulation: launches become calls of simt::launch, PTX a plain load.
 
     translate.py KERNEL.cu OUT.cpp
 """
@@ -44,11 +44,11 @@ def translate(text):
     while (at := text.find("<<<")) >= 0:
         name_end = len(text[:at].rstrip())  # the formatter may break the line in front of a launch
         start, end = kernel_start(text, name_end), text.find(">>>", at)
-        grid, block = arguments(text[at + 3 : end])[:2]
+        grid, block, _, stream = arguments(text[at + 3 : end])
         opening = text.index("(", end)
         closing = matching(text, opening)
         call = f"{text[start:name_end]}{text[opening : closing + 1]}"
-        text = f"{text[:start]}hybridgen::simt::run({grid}, {block}, [=] {{ {call}; }}){text[closing + 1 :]}"
+        text = f"{text[:start]}hybridgen::simt::launch({grid}, {block}, {stream}, [=] {{ {call}; }}){text[closing + 1 :]}"
     text = text.replace("#include <mma.h>\n", "")
     # Blocks run one after the other: dynamic shared memory is one array, as large as any card's.
     text = re.sub(r"extern __shared__ (.*?)\[\];", r"__shared__ \1[227 * 1024];", text)

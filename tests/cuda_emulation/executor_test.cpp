@@ -1,0 +1,146 @@
+// The whole CUDA executor on an emulated card: what it says must be what the host executor says, whatever
+// order the card's work runs in, launched kernel by kernel and replayed from graphs.
+#include "runtime/cuda/cuda_executor.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/cuda_emulation/card.hpp"
+#include "tests/support/host_world.hpp"
+
+namespace hybridgen::testing {
+namespace {
+
+constexpr int kVocab = 200;
+
+// host_machine() with a card in the device's place.
+Machine card_machine() {
+  Machine machine("test-card");
+  const ChannelId hbm = machine.add_channel("hbm", ChannelKind::memory, 1e12);
+  const ChannelId dram = machine.add_channel("dram", ChannelKind::memory, 30e9);
+  const ChannelId up = machine.add_channel("h2d", ChannelKind::link, 10e9);
+  const ChannelId down = machine.add_channel("d2h", ChannelKind::link, 10e9);
+  const TierId device = machine.add_tier("device", TierKind::hbm, 8LL << 30, hbm);
+  const TierId host = machine.add_tier("dram", TierKind::dram, 8LL << 30, dram);
+  ProcessorCosts costs;
+  for (KernelCost& cost : costs.kernels) cost = {1000, 10e9, 50e9, 1e9, 20};
+  const ProcessorId gpu = machine.add_processor("gpu", ProcessorKind::gpu, costs);
+  const ProcessorId cpu = machine.add_processor("cpu", ProcessorKind::cpu, costs);
+  machine.set_access_links(gpu, device, {});
+  machine.set_access_links(cpu, host, {});
+  machine.set_copy_links(device, host, {down});
+  machine.set_copy_links(host, device, {up});
+  machine.set_role(Role::device, machine.add_lane("compute", gpu, 0));
+  machine.set_role(Role::h2d, machine.add_lane("h2d", gpu, 0));
+  machine.set_role(Role::d2h, machine.add_lane("d2h", gpu, 0));
+  machine.set_role(Role::host, machine.add_lane("host", cpu, 1, 0));
+  machine.set_copy_cost(Role::h2d, {1000, 8e9});
+  machine.set_copy_cost(Role::d2h, {1000, 8e9});
+  return machine;
+}
+
+// Small, but with a head dim that the kernels take.
+ModelShape card_shape(ModelFamily family) {
+  ModelShape shape = tiny_shape(family);
+  shape.layers = 2;
+  shape.head_dim = 64;
+  return shape;
+}
+
+TokenFeed feed_of(int prompt, int new_tokens, int batch) {
+  TokenFeed feed;
+  for (int i = 0; i < batch; ++i) {
+    const auto seed = static_cast<std::uint32_t>(i);
+    feed.prompts.push_back(prompt_of(prompt + 3 * i, kVocab, 11 + seed));
+    feed.forced.push_back(prompt_of(new_tokens, kVocab, 99 + seed));
+  }
+  return feed;
+}
+
+HostRun run_on_card(const Machine& machine, std::shared_ptr<const HostModel> model, const PolicyChoice& choice,
+                    const WorkloadShape& workload, TokenFeed feed, bool graphs) {
+  HostRun run;
+  run.logits.resize(feed.prompts.size());
+  feed.on_logits = [&run](RequestId request, Tokens position, std::span<const float> logits) {
+    run.logits[request.index()][position].assign(logits.begin(), logits.end());
+  };
+  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)}, workload);
+  CudaOptions options;
+  options.graphs = graphs;
+  const auto executor = make_cuda_executor(machine, model, policy.memory_plan(), std::move(feed),
+                                           workload.most_new_tokens(), options);
+  Driver driver(machine, model->shape, workload, policy, *executor);
+  run.timeline = driver.run();
+  for (const std::string& warning : executor->warnings()) EXPECT_EQ(warning.find("allocations"), std::string::npos);
+  return run;
+}
+
+class CardExecutor : public ::testing::Test {
+ protected:
+  void expect_host_results(const PolicyChoice& choice, ModelFamily family = ModelFamily::llama) {
+    constexpr int kPrompt = 37, kNewTokens = 14, kBatch = 2;
+    const auto model = model_of(card_shape(family));
+    std::vector<RequestShape> requests;
+    for (int i = 0; i < kBatch; ++i) requests.push_back({kPrompt + 3 * i, kNewTokens});
+    const WorkloadShape workload{requests, kBatch, false};
+    const HostRun host =
+        run_on_host(host_machine(), model, choice, workload, feed_of(kPrompt, kNewTokens, kBatch));
+    for (const bool graphs : {false, true}) {
+      simt::set_card_seed(graphs ? 3 : 5);
+      const HostRun card = run_on_card(machine_, model, choice, workload,
+                                       feed_of(kPrompt, kNewTokens, kBatch), graphs);
+      EXPECT_LT(largest_difference(host, card), bound(choice.kv_dtype)) << (graphs ? "graphs" : "launches");
+      expect_equal_work(host, card);
+    }
+  }
+
+ private:
+  // fp32 sums in another order; a 16-bit K or V may be rounded to its neighbour.
+  static float bound(KvDtype dtype) { return dtype == KvDtype::f32 ? 2e-4F : 5e-3F; }
+
+  // The same ops, bytes and choices: both took the same plans, and did in them what the plan says.
+  static void expect_equal_work(const HostRun& host, const HostRun& card) {
+    ASSERT_EQ(host.timeline.steps.size(), card.timeline.steps.size());
+    for (std::size_t s = 0; s < host.timeline.steps.size(); ++s) {
+      const StepEvent& one = host.timeline.steps[s];
+      const StepEvent& other = card.timeline.steps[s];
+      ASSERT_EQ(one.ops.size(), other.ops.size()) << "step " << s;
+      for (std::size_t i = 0; i < one.ops.size(); ++i) {
+        EXPECT_EQ(one.ops[i].bytes, other.ops[i].bytes)
+            << "step " << s << ", op " << i << " (" << name_of(one.ops[i].kind) << ")";
+      }
+      for (std::size_t i = 0; i < one.outcomes.size(); ++i) {
+        EXPECT_EQ(one.outcomes[i].count, other.outcomes[i].count) << "step " << s << ", outcome " << i;
+      }
+    }
+  }
+
+  Machine machine_ = card_machine();
+};
+
+TEST_F(CardExecutor, FullGpu_logitsOfTheHost) {
+  expect_host_results({"full-gpu", {}, {}, KvDtype::f32});
+  expect_host_results({"full-gpu", {}, {}, KvDtype::f16});
+}
+
+TEST_F(CardExecutor, Flexgen_logitsOfTheHost) {
+  expect_host_results({"flexgen", {}, {}, KvDtype::f32});
+  expect_host_results({"flexgen", {}, {}, KvDtype::f16});
+}
+
+TEST_F(CardExecutor, Hybridgen_logitsOfTheHost) {
+  const std::map<std::string, std::int64_t> few = {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}};
+  expect_host_results({"hybridgen", few, {}, KvDtype::f32});
+  expect_host_results({"hybridgen", few, {}, KvDtype::f16});
+}
+
+// Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.
+TEST_F(CardExecutor, EveryFamily_logitsOfTheHost) {
+  for (const ModelFamily family : all_families()) {
+    SCOPED_TRACE(name_of(family));
+    expect_host_results({"hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {}, KvDtype::f32},
+                        family);
+  }
+}
+
+}  // namespace
+}  // namespace hybridgen::testing
