@@ -56,7 +56,8 @@ struct CalibrateOptions {
 // Measures with dummy weights of the given shape, so that every kernel runs in the shapes it is used in. No
 // model, no prompt and no run that is later predicted enters. Rounds during which others were at work, or the
 // memory was slower than in most rounds, are repeated while time is left; where most were disturbed all
-// count, and the result says that the machine was not quiet. It says so, too, where a bandwidth is not steady.
+// count, and the result says that the machine was not quiet. It says so, too, where a bandwidth is not
+// steady.
 Calibration calibrate(const ModelShape& shape, const CalibrateOptions& options);
 
 }  // namespace hybridgen

@@ -33,8 +33,8 @@ class Rounds {
   std::vector<double> others_, control_;
 };
 
-// In words, which of the bandwidths spread by more than kSteadySpread: a neighbour whom nothing else shows, because he
-// comes and goes within a round or uses another guest's processors. Empty where none does.
+// In words, which of the bandwidths spread by more than kSteadySpread: a neighbour whom nothing else shows,
+// because he comes and goes within a round or uses another guest's processors. Empty where none does.
 std::string unsteady_memory(const std::vector<Measurement>& figures);
 inline constexpr double kSteadySpread = 0.10;
 

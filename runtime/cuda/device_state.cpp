@@ -51,6 +51,7 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   space.pieces = device_.array<float>(
       partial_floats(shape.query_heads, std::max(attend_splits, joint_splits), shape.head_dim));
   space.arrived = device_.array<unsigned>(shape.query_heads);
+  lse = device_.array<float>(static_cast<std::int64_t>(slots_) * shape.query_heads);
   take_activations(shape);
   take_params();
   take_tokens(feed, new_tokens);

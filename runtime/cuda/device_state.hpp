@@ -43,6 +43,7 @@ class DeviceState {
   std::int32_t* forced = nullptr;  // [request][new tokens]; null without teacher forcing
   std::int64_t forced_stride = 0;
   std::int32_t* offsets = nullptr;  // [slot][query_heads + 1]: packed rows by head, as sent up
+  float* lse = nullptr;             // [slot][query_heads], of a partial output until it is joined
   PartialSpace space;
   int attend_splits = 1;  // of kernels over the device's rows
   int joint_splits = 1;   // of the joint softmax

@@ -13,6 +13,7 @@
 #include "runtime/cuda/kernels/exchange.cuh"
 #include "runtime/cuda/kernels/gemm.cuh"
 #include "runtime/cuda/kernels/gemv.cuh"
+#include "runtime/cuda/kernels/join_partials.cuh"
 #include "runtime/cuda/kernels/joint_attend.cuh"
 #include "runtime/cuda/kernels/norm.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
@@ -59,6 +60,7 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::sample:
       return sample(step, op, stream);
     case OpKind::attend:
+    case OpKind::device_partial:
       return attend_rows(step, op, stream);
     case OpKind::prefill_attend:
       return prefill(step, op, stream);
@@ -82,13 +84,14 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
       return scores_up(op, stream);
     case OpKind::send_rows:
       return rows_up(op, stream);
+    case OpKind::send_partial:
+      return partial_up(op, stream);
+    case OpKind::join_partials:
+      return join(step, op, stream);
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
-    case OpKind::send_partial:
-    case OpKind::device_partial:
-    case OpKind::join_partials:
     case OpKind::page_bounds:
     case OpKind::select_pages:
     case OpKind::attend_pages:
@@ -163,10 +166,10 @@ void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
     norm(layer.attention_norm, first, nullptr, count, stream);
-    multiply({layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed,
-              shape_.hidden, state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr,
-              layer.qkv.bias},
-             count, stream);
+    multiply(
+        {layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
+         state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr, layer.qkv.bias},
+        count, stream);
   });
   const bool rotary = shape_.blocks.position == PositionKind::rotary;
   rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
@@ -232,7 +235,8 @@ void GpuOps::sample(const Step& step, const Op& op, cudaStream_t stream) const {
 void GpuOps::attend_rows(const Step& step, const Op& op, cudaStream_t stream) const {
   const Tokens query = place_of(step, op).first_query;
   attend({params_of(op), device_store(op), heads_, kv_type_, state_.qkv + query * state_.qkv_width, scale_,
-          state_.space, state_.attend_splits, state_.attended + query * shape_.q_width()},
+          state_.space, state_.attend_splits, state_.attended + query * shape_.q_width(),
+          op.kind == OpKind::device_partial ? lse_of(op) : nullptr},
          stream);
 }
 
@@ -259,6 +263,19 @@ void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
                 request.exchange(0).device_chosen_scores, request.exchange(0).device_packed, state_.space,
                 state_.joint_splits, state_.attended + place_of(step, op).first_query * shape_.q_width()},
                stream);
+}
+
+void GpuOps::partial_up(const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const auto floats = static_cast<int>(shape_.q_width() + shape_.query_heads);  // lse lies behind out
+  send_partial(request.host_partial.out, floats, request.host_partial_up.out, stream);
+}
+
+void GpuOps::join(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Partial& other = slots_.at(op.slot.index()).host_partial_up;
+  join_partials({heads_, state_.attended + place_of(step, op).first_query * shape_.q_width(), lse_of(op),
+                 other.out, other.lse},
+                stream);
 }
 
 void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStream_t stream) const {

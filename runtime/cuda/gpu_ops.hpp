@@ -31,6 +31,7 @@ class GpuOps {
   const OpParams* params_of(const Op& op) const { return state_.params.ops + op.id.index(); }
   KvStore device_store(const Op& op) const;
   KvStore host_store(const Op& op) const;
+  float* lse_of(const Op& op) const { return state_.lse + op.slot.index() * shape_.query_heads; }
 
   // Over all rows of the batch.
   void embed_rows(Tokens tokens, cudaStream_t stream) const;
@@ -52,6 +53,8 @@ class GpuOps {
   void query_down(const Step& step, const Op& op, cudaStream_t stream) const;
   void scores_up(const Op& op, cudaStream_t stream) const;
   void rows_up(const Op& op, cudaStream_t stream) const;
+  void partial_up(const Op& op, cudaStream_t stream) const;
+  void join(const Step& step, const Op& op, cudaStream_t stream) const;
 
   const ModelShape& shape_;
   const ModelWeights& weights_;

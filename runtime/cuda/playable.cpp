@@ -23,11 +23,6 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "executor cuda: its kernels read K and V as fp16 or fp32, not as bf16; use kv_dtype fp16, or "
         "--executor host");
   }
-  if (plan.exchange_partials) {
-    throw NotAvailable(
-        "executor cuda: it has no kernel yet that joins partial outputs of the host's attention (attention: "
-        "host); simulate the policy, or use --executor host on a platform written by `hybridgen calibrate`");
-  }
   if (plan.pages > 0) {
     throw NotAvailable(
         "executor cuda: it has no kernel yet for bounds of pages (attention: pages); simulate the policy, or "

@@ -81,7 +81,8 @@ void finish_all() {
 }
 
 void record(CUevent_st* event, cudaStream_t stream, bool stamps) {
-  append(stream, {stamps ? std::function<void()>([event] { event->stamp = Clock::now(); }) : nullptr, {}, {}});
+  append(stream,
+         {stamps ? std::function<void()>([event] { event->stamp = Clock::now(); }) : nullptr, {}, {}});
   event->place = last_of(stream_of(stream));
 }
 
@@ -201,7 +202,11 @@ cudaError_t cudaMalloc(void** address, std::size_t bytes) {
   return *address != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* address) {
-  give_card_memory(address);
+  if (is_card_memory(address)) {
+    give_card_memory();
+  } else {
+    std::free(address);  // managed
+  }
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** address, std::size_t bytes, unsigned) {

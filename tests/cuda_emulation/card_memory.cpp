@@ -44,9 +44,14 @@ void* take_card_memory(std::size_t bytes) {
   return address;
 }
 
-void give_card_memory(void* address) {
+bool is_card_memory(const void* address) {
+  const auto* at = static_cast<const std::byte*>(address);
+  return arena().base <= at && at < arena().base + kBytes;
+}
+
+void give_card_memory() {
   Arena& memory = arena();
-  if (address == nullptr || --memory.held > 0) return;
+  if (--memory.held > 0) return;
   madvise(memory.base, kBytes, MADV_DONTNEED);
   memory.used = 0;
 }

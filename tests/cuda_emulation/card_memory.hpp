@@ -7,7 +7,9 @@ namespace hybridgen::simt {
 
 // Null when the card is full.
 void* take_card_memory(std::size_t bytes);
-void give_card_memory(void* address);
+bool is_card_memory(const void* address);
+// One of those taken; the last one frees all.
+void give_card_memory();
 
 class CardMemoryOpen {
  public:

@@ -56,21 +56,23 @@ TokenFeed feed_of(int prompt, int new_tokens, int batch) {
   return feed;
 }
 
-HostRun run_on_card(const Machine& machine, std::shared_ptr<const HostModel> model, const PolicyChoice& choice,
-                    const WorkloadShape& workload, TokenFeed feed, bool graphs) {
+HostRun run_on_card(const Machine& machine, std::shared_ptr<const HostModel> model,
+                    const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed, bool graphs) {
   HostRun run;
   run.logits.resize(feed.prompts.size());
   feed.on_logits = [&run](RequestId request, Tokens position, std::span<const float> logits) {
     run.logits[request.index()][position].assign(logits.begin(), logits.end());
   };
-  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)}, workload);
+  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)},
+                workload);
   CudaOptions options;
   options.graphs = graphs;
   const auto executor = make_cuda_executor(machine, model, policy.memory_plan(), std::move(feed),
                                            workload.most_new_tokens(), options);
   Driver driver(machine, model->shape, workload, policy, *executor);
   run.timeline = driver.run();
-  for (const std::string& warning : executor->warnings()) EXPECT_EQ(warning.find("allocations"), std::string::npos);
+  for (const std::string& warning : executor->warnings())
+    EXPECT_EQ(warning.find("allocations"), std::string::npos);
   return run;
 }
 
@@ -86,8 +88,8 @@ class CardExecutor : public ::testing::Test {
         run_on_host(host_machine(), model, choice, workload, feed_of(kPrompt, kNewTokens, kBatch));
     for (const bool graphs : {false, true}) {
       simt::set_card_seed(graphs ? 3 : 5);
-      const HostRun card = run_on_card(machine_, model, choice, workload,
-                                       feed_of(kPrompt, kNewTokens, kBatch), graphs);
+      const HostRun card =
+          run_on_card(machine_, model, choice, workload, feed_of(kPrompt, kNewTokens, kBatch), graphs);
       EXPECT_LT(largest_difference(host, card), bound(choice.kv_dtype)) << (graphs ? "graphs" : "launches");
       expect_equal_work(host, card);
     }
@@ -131,6 +133,14 @@ TEST_F(CardExecutor, Hybridgen_logitsOfTheHost) {
   const std::map<std::string, std::int64_t> few = {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}};
   expect_host_results({"hybridgen", few, {}, KvDtype::f32});
   expect_host_results({"hybridgen", few, {}, KvDtype::f16});
+}
+
+TEST_F(CardExecutor, CpuAttention_anyShareOfTheDevice_logitsOfTheHost) {
+  expect_host_results({"flexgen-cpu-attention", {}, {}, KvDtype::f16});
+  for (const int device_tokens : {1, 7, 30, 500}) {
+    expect_host_results(
+        {"flexgen-cpu-attention", {{"device_kv_tokens", device_tokens}}, {{"split", "fixed"}}, KvDtype::f32});
+  }
 }
 
 // Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.

@@ -18,10 +18,12 @@ void wait_flag(const StepParams* step, const std::uint32_t* flag, const std::uin
     return std::atomic_ref(*const_cast<std::uint32_t*>(word)).load(std::memory_order_acquire);
   };
   // The step's number lies in the card's memory and is read when the wait begins.
-  simt::enqueue(stream, [] {}, [=] {
-    const simt::CardMemoryOpen open;
-    return load(flag) == step->sequence || load(abandon) != 0;
-  });
+  simt::enqueue(
+      stream, [] {},
+      [=] {
+        const simt::CardMemoryOpen open;
+        return load(flag) == step->sequence || load(abandon) != 0;
+      });
 }
 
 }  // namespace hybridgen::cuda

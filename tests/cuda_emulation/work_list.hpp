@@ -28,7 +28,8 @@ class WorkList {
   bool has(Place place) const { return place.list == id_; }
   // Whether everything in the list comes before this place or is there.
   bool all_before(Place place) const;
-  // Carries everything out and forgets it, also when a piece of work throws. Throws what a piece of work throws, or when nothing goes on.
+  // Carries everything out and forgets it, also when a piece of work throws. Throws what a piece of work
+  // throws, or when nothing goes on.
   void run();
 
   static void draw_from(unsigned seed);

@@ -2,6 +2,7 @@
 #include "runtime/cuda/bench/attention_case.hpp"
 #include "runtime/cuda/kernels/attend.cuh"
 #include "runtime/cuda/kernels/device_logits.cuh"
+#include "runtime/cuda/kernels/join_partials.cuh"
 #include "runtime/cuda/kernels/joint_attend.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
 
@@ -112,6 +113,43 @@ CheckError check_joint_attend(const CheckShape& shape) {
   return {fp64.value(), std::nullopt};
 }
 
+// Two rings' attention and their log-sum-exps, joined: the second one's heads without rows count nothing.
+CheckError check_join_partials(const CheckShape& shape) {
+  AttentionCase c(shape);
+  const std::int64_t width = c.heads.query_heads * c.dim();
+  const Array<float> q = c.data.floats(width);
+  const Array<float> out(width), lse(c.heads.query_heads);
+  const Array<float> other_out = c.data.floats(width);
+  const Array<float> other_lse = c.data.floats(c.heads.query_heads, 4);
+  other_lse[0] = -HUGE_VALF;
+  attend(
+      {c.op.get(), c.store(), c.heads, c.type, q.get(), c.scale(), c.space(), c.splits, out.get(), lse.get()},
+      nullptr);
+  finish();
+  std::vector<float> expected(out.get(), out.get() + width),
+      expected_lse(lse.get(), lse.get() + c.heads.query_heads);
+  Worst fp64;
+  for (int head = 0; head < c.heads.query_heads; ++head) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < c.op[0].tokens; ++i) {
+      sum += std::exp(c.logit(q.get() + head * c.dim(), head, i));
+    }
+    fp64.add(lse[head], std::log(sum));
+  }
+  join_partials({c.heads, out.get(), lse.get(), other_out.get(), other_lse.get()}, nullptr);
+  finish();
+  for (std::int64_t i = 0; i < width; ++i) {
+    const double mine = lse[i / c.dim()], others = other_lse[i / c.dim()];
+    const double share = 1 / (1 + std::exp(others - mine));
+    fp64.add(out[i], share * expected[static_cast<std::size_t>(i)] + (1 - share) * other_out[i]);
+  }
+  kernels::merge_partials(c.heads.query_heads, c.dim(), expected.data(), expected_lse.data(), other_out.get(),
+                          other_lse.get());
+  Worst host;
+  for (std::int64_t i = 0; i < width; ++i) host.add(out[i], expected[static_cast<std::size_t>(i)]);
+  return {fp64.value(), host.value()};
+}
+
 CheckError check_prefill(const CheckShape& shape) {
   AttentionCase c(shape);
   OpParams& op = c.op[0];
@@ -142,6 +180,7 @@ std::vector<KernelCheck> attention_checks() {
       {"attend", "newest rows of a ring", kFp32Bound, true, check_attend},
       {"device_logits", "newest rows of a ring", kFp32Bound, true, check_device_logits},
       {"joint_attend", "device and packed rows", kFp32Bound, true, check_joint_attend},
+      {"join_partials", "a ring's and another's", kFp32Bound, true, check_join_partials},
       {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f32},
       {"prefill_tensor", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f16},
   };

@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kRowThreads) attend_kernel(AttendArgs args) {
   __syncthreads();
   write_piece(pieces, group, first_head, blockIdx.x, args.splits, args.space.pieces);
   if (!arrives_last(args.space.arrived + kv_head, args.splits)) return;
-  join_pieces<kDim>(args.space.pieces, group, first_head, args.splits, args.out);
+  join_pieces<kDim>(args.space.pieces, group, first_head, args.splits, args.out, args.lse);
 }
 
 template <class T, int kDim, int kHeads>

@@ -17,6 +17,7 @@ struct AttendArgs {
   PartialSpace space;        // arrived: by KV head
   int splits = 1;
   float* out = nullptr;  // [query_heads][head_dim]
+  float* lse = nullptr;  // [query_heads], log-sum-exp of the logits; null: not wanted
 };
 void attend(const AttendArgs& args, cudaStream_t stream);
 

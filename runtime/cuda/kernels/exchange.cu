@@ -28,6 +28,11 @@ __device__ uint4 load_mapped16(const std::byte* address) {
   return data;
 }
 
+__global__ void send_partial_kernel(const float* from_host, int floats, float* partial) {
+  const int i = blockIdx.x * kThreads + threadIdx.x;
+  if (i < floats) partial[i] = load_mapped(from_host + i);
+}
+
 __global__ void send_scores_kernel(SendScoresArgs args) {
   const int first = blockIdx.x * kThreads + threadIdx.x;
   const int stride = gridDim.x * kThreads;
@@ -63,6 +68,12 @@ void send_query(const float* q, int floats, float* to_host, cudaStream_t stream)
   const auto blocks = static_cast<unsigned>((floats + kThreads - 1) / kThreads);
   send_query_kernel<<<blocks, kThreads, 0, stream>>>(q, floats, to_host);
   check_launch("send_query");
+}
+
+void send_partial(const float* from_host, int floats, float* partial, cudaStream_t stream) {
+  const auto blocks = static_cast<unsigned>((floats + kThreads - 1) / kThreads);
+  send_partial_kernel<<<blocks, kThreads, 0, stream>>>(from_host, floats, partial);
+  check_launch("send_partial");
 }
 
 void send_scores(const SendScoresArgs& args, int blocks, cudaStream_t stream) {

@@ -1,5 +1,6 @@
-// The small transfers of logit-parallel attention, by kernels over mapped host memory: at a few kilobytes a
-// copy engine's fixed cost is most of the time. Sizes that the host chose are read where it wrote them.
+// The small transfers of attention that device and host share, by kernels over mapped host memory: at a few
+// kilobytes a copy engine's fixed cost is most of the time. Sizes that the host chose are read where it wrote
+// them.
 #pragma once
 
 #include "runtime/cuda/kernels/launch.cuh"
@@ -8,6 +9,9 @@ namespace hybridgen::cuda {
 
 // q of one token down: floats of device memory to mapped memory.
 void send_query(const float* q, int floats, float* to_host, cudaStream_t stream);
+
+// Floats of mapped memory to the device: the partial output of the host's attention.
+void send_partial(const float* from_host, int floats, float* partial, cudaStream_t stream);
 
 struct SendScoresArgs {
   const std::int32_t* host_offsets = nullptr;  // mapped: [heads + 1], packed rows of each query head

@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kRowThreads) joint_attend_kernel(JointAttendAr
   __syncthreads();
   write_piece(pieces, 1, head, blockIdx.x, args.splits, args.space.pieces);
   if (!arrives_last(args.space.arrived + head, args.splits)) return;
-  join_pieces<kDim>(args.space.pieces, 1, head, args.splits, args.out);
+  join_pieces<kDim>(args.space.pieces, 1, head, args.splits, args.out, args.lse);
 }
 
 }  // namespace

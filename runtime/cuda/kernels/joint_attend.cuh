@@ -21,6 +21,7 @@ struct JointAttendArgs {
   PartialSpace space;                     // arrived: by query head
   int splits = 1;
   float* out = nullptr;  // [query_heads][head_dim]
+  float* lse = nullptr;  // [query_heads], log-sum-exp of the logits; null: not wanted
 };
 void joint_attend(const JointAttendArgs& args, cudaStream_t stream);
 

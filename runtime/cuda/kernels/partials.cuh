@@ -54,9 +54,11 @@ __device__ inline bool arrives_last(unsigned* arrived, int splits) {
   return last;
 }
 
-// out[first_head + h][d] = the attention over all splits. 0 for a head without rows.
+// out[first_head + h][d] = the attention over all splits, 0 for a head without rows; lse[first_head + h],
+// where it is not null, the log-sum-exp of its logits.
 template <int kDim>
-__device__ void join_pieces(const float* workspace, int heads, int first_head, int splits, float* out) {
+__device__ void join_pieces(const float* workspace, int heads, int first_head, int splits, float* out,
+                            float* lse) {
   for (int i = threadIdx.x; i < heads * kDim; i += blockDim.x) {
     const int h = i / kDim;
     const int d = i % kDim;
@@ -72,6 +74,7 @@ __device__ void join_pieces(const float* workspace, int heads, int first_head, i
       sum += __ldcg(piece + 2 + d) * share_of({__ldcg(piece), __ldcg(piece + 1)}, whole);
     }
     out[static_cast<std::int64_t>(first_head + h) * kDim + d] = sum;
+    if (d == 0 && lse != nullptr) lse[first_head + h] = log_sum_exp(whole);
   }
 }
 

@@ -43,6 +43,11 @@ HYBRIDGEN_HD inline SoftmaxPiece merged(const SoftmaxPiece& a, const SoftmaxPiec
   return {max, a.sum * rescale(a.max, max) + b.sum * rescale(b.max, max)};
 }
 
+// -infinity for no rows.
+HYBRIDGEN_HD inline float log_sum_exp(const SoftmaxPiece& piece) {
+  return piece.sum > 0 ? piece.max + logf(piece.sum) : kNoLogit;
+}
+
 // What a weighted sum taken in `part` counts in the whole: sum over parts of sum_part * share = the
 // attention. 0 where no part has a row.
 HYBRIDGEN_HD inline float share_of(const SoftmaxPiece& part, const SoftmaxPiece& whole) {
