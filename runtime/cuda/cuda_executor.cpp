@@ -83,11 +83,9 @@ class CudaExecutor final : public RealExecutor {
     capabilities_.executor = "cuda";
     capabilities_.kinds.fill(true);
     for (const OpKind kind :
-         {OpKind::page_bounds, OpKind::select_pages, OpKind::attend_pages, OpKind::score_prompt,
-          OpKind::keep_rows, OpKind::evict_row, OpKind::attend_kept, OpKind::predict_query, OpKind::pack_keys,
-          OpKind::send_keys, OpKind::row_logits, OpKind::fit_logits, OpKind::correct_scores,
-          OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice, OpKind::pool_row,
-          OpKind::attend_fetched}) {
+         {OpKind::predict_query, OpKind::pack_keys, OpKind::send_keys, OpKind::row_logits, OpKind::fit_logits,
+          OpKind::correct_scores, OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice,
+          OpKind::pool_row, OpKind::attend_fetched}) {
       capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
     }
     for (const auto& prompt : feed_.prompts) {

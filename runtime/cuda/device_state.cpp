@@ -131,12 +131,45 @@ void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
     return on_card;
   };
   segment_ = table(KvPlace::segment, plan.segment_tokens > 0 ? shape.layers : 0);
+  if (plan.kept_rows) take_kept(shape, plan, slots);
   staging_ = table(KvPlace::staging, plan.staging_tokens > 0 ? plan.staging_buffers : 0);
+}
+
+void DeviceState::take_kept(const ModelShape& shape, const MemoryPlan& plan,
+                            const std::vector<RequestBuffers>& slots) {
+  next_ = device_.array<std::int32_t>(static_cast<std::int64_t>(shape.layers) *
+                                      static_cast<std::int64_t>(slots_) * shape.kv_heads);
+  kept_scores = device_.array<float>(shape.query_heads * plan.segment_tokens);
+  pooled_mass = device_.array<float>(shape.kv_heads * plan.staging_tokens);
+  prompt_lse = device_.array<float>(most_tokens * shape.query_heads);
+  no_rows = device_.array<std::int32_t>(shape.query_heads + 1);
+  // Until a prompt says otherwise slot n holds position n: a bench decodes without one.
+  std::vector<std::int32_t> in_order;
+  for (int head = 0; head < shape.kv_heads; ++head) {
+    for (Tokens n = 0; n < plan.segment_tokens; ++n) in_order.push_back(static_cast<std::int32_t>(n));
+  }
+  for (const RequestBuffers& slot : slots) {
+    for (int layer = 0; layer < shape.layers; ++layer) {
+      const KeptRows& rows = slot.kept.at(static_cast<std::size_t>(layer));
+      kept_.push_back({rows.positions(), rows.mass(), nullptr, rows.slots()});
+      upload<std::int32_t>(rows.positions(), in_order);
+    }
+  }
+}
+
+KeptStore DeviceState::kept(std::size_t slot, int layer, int layers, int kv_heads) const {
+  KeptStore store = kept_.at(slot * static_cast<std::size_t>(layers) + static_cast<std::size_t>(layer));
+  store.next = next_of(layer, kv_heads) + slot * static_cast<std::size_t>(kv_heads);
+  return store;
+}
+
+std::int32_t* DeviceState::next_of(int layer, int kv_heads) const {
+  return next_ + static_cast<std::size_t>(layer) * slots_ * static_cast<std::size_t>(kv_heads);
 }
 
 const KvStore* DeviceState::stores(KvPlace place, int layer, int buffer) const {
   HG_CHECK(place != KvPlace::none, "an op that touches device KV says where it lies");
-  return place == KvPlace::segment ? segment_ + static_cast<std::size_t>(layer) * slots_
+  return place != KvPlace::staging ? segment_ + static_cast<std::size_t>(layer) * slots_
                                    : staging_ + static_cast<std::size_t>(buffer) * slots_;
 }
 
@@ -159,12 +192,13 @@ void DeviceState::write_params(const Step& step, std::uint32_t sequence,
            "a step of " << pinned_.step->query_tokens << " query tokens");
   for (const Op& op : step.ops) {
     OpParams& to = pinned_.ops[op.id.index()];
-    to = {0, 0, 0, op.work.first_token, op.work.tokens, 0};
+    to = {0, 0, 0, op.work.first_token, op.work.tokens, op.work.rows_per_head, op.work.evict ? 1 : 0, 0};
     if (!op.request.valid()) continue;
     const BatchRow* row = row_of.at(op.slot.index());
     HG_CHECK(row != nullptr,
              "op " << op.id.value << ": request " << op.request.value << " is not in the batch");
-    to.context = row->context();
+    // Kept rows lie from the first slot on, as if they were the whole text.
+    to.context = op.work.kv == KvPlace::kept ? op.work.tokens : row->context();
     to.first_position = row->first_position;
     to.query_tokens = row->query_tokens;
     const std::size_t at = op.request.index();

@@ -9,6 +9,7 @@
 #include "core/residency/memory_plan.hpp"
 #include "core/step/step.hpp"
 #include "runtime/cuda/device_memory.hpp"
+#include "runtime/cuda/kernels/kept_store.cuh"
 #include "runtime/cuda/kernels/partials.hpp"
 #include "runtime/cuda/step_params.hpp"
 #include "runtime/host/request_buffers.hpp"
@@ -49,6 +50,15 @@ class DeviceState {
   int joint_splits = 1;   // of the joint softmax
   ParamBlock params;
 
+  // Of plans that keep chosen rows; else null.
+  float* kept_scores = nullptr;     // [query_heads][segment_tokens], of the layer at hand
+  float* pooled_mass = nullptr;     // [kv_heads][staging_tokens], the same
+  float* prompt_lse = nullptr;      // [most_tokens][query_heads], the same
+  std::int32_t* no_rows = nullptr;  // [query_heads + 1]: zeros, packed rows of attention that has none
+  KeptStore kept(std::size_t slot, int layer, int layers, int kv_heads) const;
+  // [slot][kv_heads]: where the new token's row goes in a layer.
+  std::int32_t* next_of(int layer, int kv_heads) const;
+
   // Mapped: both sides reach them.
   std::int32_t* host_offsets = nullptr;  // as offsets, written by the host lane after a selection
   std::int32_t* sampled = nullptr;       // [request]
@@ -70,6 +80,7 @@ class DeviceState {
   void take_params();
   void take_tokens(const TokenFeed& feed, Tokens new_tokens);
   void take_stores(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
+  void take_kept(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
   ParamBlock block_at(std::byte* base) const;
 
   TierMemory device_;
@@ -78,8 +89,10 @@ class DeviceState {
   Bytes param_bytes_ = 0;
   std::size_t requests_ = 0;
   std::size_t slots_ = 0;
-  KvStore* segment_ = nullptr;  // [layer][slot], on the card
-  KvStore* staging_ = nullptr;  // [buffer][slot]
+  KvStore* segment_ = nullptr;    // [layer][slot], on the card
+  KvStore* staging_ = nullptr;    // [buffer][slot]
+  std::vector<KeptStore> kept_;   // [slot][layer], without `next`
+  std::int32_t* next_ = nullptr;  // [layer][slot][kv_heads]
 };
 
 }  // namespace hybridgen::cuda

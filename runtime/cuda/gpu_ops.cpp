@@ -10,13 +10,18 @@
 #include "runtime/cuda/kernels/copy_rows.cuh"
 #include "runtime/cuda/kernels/device_logits.cuh"
 #include "runtime/cuda/kernels/embed.cuh"
+#include "runtime/cuda/kernels/evict_row.cuh"
 #include "runtime/cuda/kernels/exchange.cuh"
 #include "runtime/cuda/kernels/gemm.cuh"
 #include "runtime/cuda/kernels/gemv.cuh"
 #include "runtime/cuda/kernels/join_partials.cuh"
 #include "runtime/cuda/kernels/joint_attend.cuh"
+#include "runtime/cuda/kernels/keep_rows.cuh"
+#include "runtime/cuda/kernels/kept_rows.cuh"
 #include "runtime/cuda/kernels/norm.cuh"
+#include "runtime/cuda/kernels/pages.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
+#include "runtime/cuda/kernels/prompt_mass.cuh"
 #include "runtime/cuda/kernels/rope_store.cuh"
 
 namespace hybridgen::cuda {
@@ -43,6 +48,7 @@ GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const Memor
       heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
       kv_type_(plan.kv_dtype == KvDtype::f16 ? KvType::f16 : KvType::f32),
       row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
+      page_tokens_(plan.page_tokens),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
 void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const {
@@ -88,17 +94,25 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
       return partial_up(op, stream);
     case OpKind::join_partials:
       return join(step, op, stream);
+    case OpKind::score_prompt:
+      return score(step, op, stream);
+    case OpKind::keep_rows:
+      return keep(op, stream);
+    case OpKind::evict_row:
+      return evict_row({params_of(op), op.work.rule, op.work.keep, kept_of(op), shape_.kv_heads}, stream);
+    case OpKind::attend_kept:
+      return attend_to_kept(step, op, stream);
+    case OpKind::page_bounds:
+      return page_bounds({params_of(op), device_store(op), pages_of(op), heads_, kv_type_}, kCopyBlocks,
+                         stream);
+    case OpKind::select_pages:
+      return choose_pages(step, op, stream);
+    case OpKind::attend_pages:
+      return attend_to_pages(step, op, stream);
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
-    case OpKind::page_bounds:
-    case OpKind::select_pages:
-    case OpKind::attend_pages:
-    case OpKind::score_prompt:
-    case OpKind::keep_rows:
-    case OpKind::evict_row:
-    case OpKind::attend_kept:
     case OpKind::predict_query:
     case OpKind::pack_keys:
     case OpKind::send_keys:
@@ -172,10 +186,12 @@ void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
         count, stream);
   });
   const bool rotary = shape_.blocks.position == PositionKind::rotary;
-  rope_store({state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer),
-              heads_, kv_type_, state_.qkv, rotary ? state_.cosine : nullptr, state_.sine, layer.q_norm,
-              layer.k_norm, static_cast<float>(shape_.norm_eps)},
-             tokens, stream);
+  const bool kept = op.work.kv == KvPlace::kept;
+  rope_store(
+      {state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer), heads_,
+       kv_type_, state_.qkv, rotary ? state_.cosine : nullptr, state_.sine, layer.q_norm, layer.k_norm,
+       static_cast<float>(shape_.norm_eps), kept ? state_.next_of(op.layer, shape_.kv_heads) : nullptr},
+      tokens, stream);
 }
 
 void GpuOps::project_out(const Op& op, Tokens tokens, cudaStream_t stream) const {
@@ -276,6 +292,80 @@ void GpuOps::join(const Step& step, const Op& op, cudaStream_t stream) const {
   join_partials({heads_, state_.attended + place_of(step, op).first_query * shape_.q_width(), lse_of(op),
                  other.out, other.lse},
                 stream);
+}
+
+KeptStore GpuOps::kept_of(const Op& op) const {
+  return state_.kept(op.slot.index(), op.layer, shape_.layers, shape_.kv_heads);
+}
+
+void GpuOps::score(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  prompt_mass({op.work.tokens, op.work.first_token, device_store(op), heads_, kv_type_,
+               state_.qkv + place_of(step, op).first_query * state_.qkv_width, state_.qkv_width, scale_,
+               state_.prompt_lse, request.prompt_mass, request.size().staging_tokens},
+              stream);
+}
+
+void GpuOps::keep(const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const RowStore& k = request.device_k(KvPlace::kept, op.layer, 0);
+  const RowStore& v = request.device_v(KvPlace::kept, op.layer, 0);
+  const RowStore& from_k = request.device_k(KvPlace::staging, op.layer, op.work.buffer);
+  const RowStore& from_v = request.device_v(KvPlace::staging, op.layer, op.work.buffer);
+  keep_rows({params_of(op),
+             op.work.rule,
+             op.work.keep,
+             request.prompt_mass,
+             request.size().staging_tokens,
+             state_.pooled_mass,
+             kept_of(op),
+             {from_k.base, from_v.base, from_k.slots},
+             {k.base, v.base, k.slots},
+             shape_.kv_heads,
+             row_bytes_},
+            kCopyBlocks, stream);
+}
+
+// Logits, those of sinks once more where they see the query elsewhere, one softmax; and the weights again
+// where the rule remembers them.
+void GpuOps::attend_to_kept(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Tokens query = place_of(step, op).first_query;
+  const float* q = state_.qkv + query * state_.qkv_width;
+  const KvStore kv = device_store(op);
+  float* scores = state_.kept_scores;
+  device_logits({params_of(op), kv, heads_, kv_type_, q, scale_, state_.attend_splits, scores, kv.slots},
+                stream);
+  if (op.work.keep.reindex) {
+    sink_logits({params_of(op), op.work.keep.sinks, kv, heads_, kv_type_, q, state_.frequencies, scale_,
+                 scores, kv.slots},
+                stream);
+  }
+  joint_attend({params_of(op), kv, heads_, kv_type_, scores, kv.slots, state_.no_rows, nullptr, nullptr,
+                state_.space, state_.joint_splits, state_.attended + query * shape_.q_width(), lse_of(op)},
+               stream);
+  if (op.work.rule != SelectRule::heavy_hitter) return;
+  add_mass({params_of(op), heads_, scores, kv.slots, lse_of(op), kept_of(op)}, kScoreBlocks, stream);
+}
+
+PageStore GpuOps::pages_of(const Op& op) const {
+  const RowStore& bounds = slots_.at(op.slot.index()).page_bounds(op.layer);
+  return {bounds.base, bounds.slots, page_tokens_};
+}
+
+void GpuOps::choose_pages(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  select_pages({params_of(op), pages_of(op), heads_, kv_type_,
+                state_.qkv + place_of(step, op).first_query * state_.qkv_width, state_.attend_splits,
+                request.page_scores, request.chosen_pages},
+               stream);
+}
+
+void GpuOps::attend_to_pages(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Tokens query = place_of(step, op).first_query;
+  attend_pages({params_of(op), device_store(op), pages_of(op), heads_, kv_type_,
+                state_.qkv + query * state_.qkv_width, scale_, slots_.at(op.slot.index()).chosen_pages,
+                state_.space, state_.joint_splits, state_.attended + query * shape_.q_width()},
+               stream);
 }
 
 void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStream_t stream) const {

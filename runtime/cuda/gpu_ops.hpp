@@ -8,6 +8,7 @@
 #include "core/step/step.hpp"
 #include "runtime/cuda/device_state.hpp"
 #include "runtime/cuda/kernels/matrix.cuh"
+#include "runtime/cuda/kernels/pages.cuh"
 #include "runtime/weights/model_weights.hpp"
 
 namespace hybridgen::cuda {
@@ -31,6 +32,8 @@ class GpuOps {
   const OpParams* params_of(const Op& op) const { return state_.params.ops + op.id.index(); }
   KvStore device_store(const Op& op) const;
   KvStore host_store(const Op& op) const;
+  PageStore pages_of(const Op& op) const;
+  KeptStore kept_of(const Op& op) const;
   float* lse_of(const Op& op) const { return state_.lse + op.slot.index() * shape_.query_heads; }
 
   // Over all rows of the batch.
@@ -55,6 +58,11 @@ class GpuOps {
   void rows_up(const Op& op, cudaStream_t stream) const;
   void partial_up(const Op& op, cudaStream_t stream) const;
   void join(const Step& step, const Op& op, cudaStream_t stream) const;
+  void score(const Step& step, const Op& op, cudaStream_t stream) const;
+  void keep(const Op& op, cudaStream_t stream) const;
+  void choose_pages(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_to_pages(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_to_kept(const Step& step, const Op& op, cudaStream_t stream) const;
 
   const ModelShape& shape_;
   const ModelWeights& weights_;
@@ -62,8 +70,9 @@ class GpuOps {
   std::vector<RequestBuffers>& slots_;
   HeadShape heads_;
   KvType kv_type_;
-  int row_bytes_;  // one K or V row of one head
-  float scale_;    // 1 / sqrt(head_dim)
+  int row_bytes_;       // one K or V row of one head
+  Tokens page_tokens_;  // of a page whose bounds are kept
+  float scale_;         // 1 / sqrt(head_dim)
 };
 
 }  // namespace hybridgen::cuda

@@ -55,6 +55,22 @@ void MovedBytes::count_kept(const Op& op, ByteCounter& bytes) const {
   bytes.access(plan_.device_tier, sum);
 }
 
+// Bounds are two rows a page: written for every page with a new row, and read where it was begun before.
+void MovedBytes::count_pages(const Op& op, ByteCounter& bytes) const {
+  const Work& work = op.work;
+  std::int64_t head_rows = 0;
+  if (op.kind == OpKind::select_pages) head_rows = shape_.kv_heads * 2 * (work.tokens / plan_.page_tokens);
+  if (op.kind == OpKind::attend_pages)
+    head_rows = shape_.query_heads * 2 * (work.rows_per_head + work.tokens);
+  if (op.kind == OpKind::page_bounds) {
+    const Tokens first = work.first_token / plan_.page_tokens;
+    const Tokens last = (work.first_token + work.tokens - 1) / plan_.page_tokens;
+    const bool begun = work.first_token % plan_.page_tokens != 0;
+    head_rows = shape_.kv_heads * (work.tokens + 2 * (last - first + 1) + (begun ? 2 : 0));
+  }
+  bytes.access(plan_.device_tier, head_rows * head_row_);
+}
+
 void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
   const TierId device = plan_.device_tier;
   const Bytes rows = op.work.tokens * shape_.kv_heads * head_row_;  // K, or V, of the op's tokens
@@ -114,11 +130,10 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::evict_row:
     case OpKind::attend_kept:
       return count_kept(op, bytes);
-    // No kernel of these yet: check_playable_by_cuda refuses the plan.
     case OpKind::page_bounds:
     case OpKind::select_pages:
     case OpKind::attend_pages:
-      break;
+      return count_pages(op, bytes);
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
 }

@@ -18,6 +18,7 @@ class MovedBytes {
   void count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const;
 
  private:
+  void count_pages(const Op& op, ByteCounter& bytes) const;
   void count_kept(const Op& op, ByteCounter& bytes) const;
   void count_weights(const Step& step, const Op& op, ByteCounter& bytes) const;
 

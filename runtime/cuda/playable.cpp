@@ -23,22 +23,11 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
         "executor cuda: its kernels read K and V as fp16 or fp32, not as bf16; use kv_dtype fp16, or "
         "--executor host");
   }
-  if (plan.pages > 0) {
-    throw NotAvailable(
-        "executor cuda: it has no kernel yet for bounds of pages (attention: pages); simulate the policy, or "
-        "use --executor host on a platform written by `hybridgen calibrate`");
-  }
   if (plan.exchange_group > 1) {
     throw NotAvailable(
         "executor cuda: its kernels take V rows per query head (select_by: kv-group); say select_by: "
         "query-head, "
         "simulate the policy, or use --executor host on a platform written by `hybridgen calibrate`");
-  }
-  if (plan.kept_rows) {
-    throw NotAvailable(
-        "executor cuda: it has no kernel yet that keeps chosen rows (attention: budget); simulate the "
-        "policy, or "
-        "use --executor host on a platform written by `hybridgen calibrate`");
   }
   if (plan.partial.columns > 0) {
     throw NotAvailable(

@@ -23,6 +23,8 @@ struct OpParams {
   std::int64_t query_tokens = 0;
   std::int64_t first_token = 0;
   std::int64_t tokens = 0;
+  std::int64_t rows_per_head = 0;
+  std::int64_t evict = 0;      // 0 or 1
   std::int64_t generated = 0;  // tokens that the request has produced before this step
 };
 

@@ -8,9 +8,11 @@ KeptRows::KeptRows(int kv_heads, Tokens slots, TierMemory& memory)
     : slots_(slots),
       positions_(memory.array<std::int32_t>(kv_heads * slots)),
       mass_(memory.array<float>(kv_heads * slots)),
-      next_(static_cast<std::size_t>(kv_heads)) {
-  for (int head = 0; head < kv_heads; ++head) {
-    for (Tokens slot = 0; slot < slots; ++slot) describe(head, slot, slot, 0);
+      next_(static_cast<std::size_t>(kv_heads)) {}
+
+void KeptRows::in_order() {
+  for (int head = 0; head < static_cast<int>(next_.size()); ++head) {
+    for (Tokens slot = 0; slot < slots_; ++slot) describe(head, slot, slot, 0);
   }
 }
 

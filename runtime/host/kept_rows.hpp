@@ -13,8 +13,14 @@ namespace hybridgen {
 
 class KeptRows {
  public:
-  // Slot n is taken to hold position n until something else is said: a bench decodes without a prompt.
+  // Takes the memory and leaves it as it is: it may be a card's.
   KeptRows(int kv_heads, Tokens slots, TierMemory& memory);
+
+  // Slot n holds position n until something else is said: a bench decodes without a prompt.
+  void in_order();
+  Tokens slots() const { return slots_; }
+  std::int32_t* positions() const { return positions_; }  // [kv_head][slot]
+  float* mass() const { return mass_; }                   // [kv_head][slot]
 
   Tokens used() const { return used_; }
   std::span<const std::int32_t> positions(int kv_head) const { return {positions_ + at(kv_head), count()}; }

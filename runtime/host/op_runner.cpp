@@ -49,6 +49,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       pools_.emplace_back(shape_, plan_, SlotId(static_cast<std::int64_t>(slot)),
                           memory.at(plan_.device_tier.index()));
     }
+    for (KeptRows& rows : slots_.back().kept) rows.in_order();
     slots_.back().scratch.resize(HostOps::select_scratch(slots_.back().size(), host_threads));
   }
 }

@@ -143,6 +143,44 @@ TEST_F(CardExecutor, CpuAttention_anyShareOfTheDevice_logitsOfTheHost) {
   }
 }
 
+TEST_F(CardExecutor, StreamingLlm_inTheCacheAndInTheText_logitsOfTheHost) {
+  expect_host_results({"streaming-llm", {{"budget_tokens", 20}, {"sink_tokens", 3}}, {}, KvDtype::f32});
+  expect_host_results(
+      {"streaming-llm", {{"budget_tokens", 20}, {"sink_tokens", 3}, {"reindex", 1}}, {}, KvDtype::f16});
+  expect_host_results({"streaming-llm", {{"budget_tokens", 45}}, {}, KvDtype::f32});  // filled while decoding
+}
+
+TEST_F(CardExecutor, H2o_budgetOfLessAndMoreThanThePrompt_logitsOfTheHost) {
+  expect_host_results({"h2o", {{"budget_tokens", 20}}, {}, KvDtype::f32});
+  expect_host_results({"h2o", {{"budget_tokens", 45}}, {}, KvDtype::f16});
+}
+
+TEST_F(CardExecutor, SnapKv_everyPoolingAndWayWithGeneratedTokens_logitsOfTheHost) {
+  for (int pooling = 0; pooling < 2; ++pooling) {
+    for (int generated = 0; generated < 3; ++generated) {
+      expect_host_results({"snapkv",
+                           {{"budget_tokens", 24},
+                            {"observation_tokens", 6},
+                            {"pooling_kernel", 5},
+                            {"pooling", pooling},
+                            {"generated", generated}},
+                           {},
+                           KvDtype::f32});
+    }
+  }
+  expect_host_results({"snapkv", {{"budget_tokens", 100}, {"observation_tokens", 6}}, {}, KvDtype::f16});
+}
+
+TEST_F(CardExecutor, Quest_pagesOfSeveralSizes_logitsOfTheHost) {
+  const auto quest = [](int budget, int page, int dense, KvDtype dtype) {
+    return PolicyChoice{
+        "quest", {{"budget_tokens", budget}, {"page_tokens", page}, {"dense_layers", dense}}, {}, dtype};
+  };
+  expect_host_results(quest(16, 4, 0, KvDtype::f32));
+  expect_host_results(quest(15, 5, 1, KvDtype::f16));
+  expect_host_results(quest(100, 16, 0, KvDtype::f32));
+}
+
 // Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.
 TEST_F(CardExecutor, EveryFamily_logitsOfTheHost) {
   for (const ModelFamily family : all_families()) {

@@ -64,6 +64,17 @@ T shuffle_xor(T value, int step) {
   return other;
 }
 
+inline unsigned ballot(bool is) {
+  const std::byte* slots = exchange(&is, sizeof is);
+  unsigned those = 0;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    bool its;
+    std::memcpy(&its, slots + lane * kSlotBytes, sizeof its);
+    those |= static_cast<unsigned>(its) << lane;
+  }
+  return those;
+}
+
 }  // namespace hybridgen::simt
 
 #define threadIdx hybridgen::simt::thread_index()
@@ -72,12 +83,19 @@ T shuffle_xor(T value, int step) {
 #define blockDim hybridgen::simt::block_size()
 #define __syncthreads hybridgen::simt::meet_block
 #define __shfl_xor_sync(mask, value, step) hybridgen::simt::shuffle_xor(value, step)
+#define __ballot_sync(mask, is) hybridgen::simt::ballot(is)
+#define __popc __builtin_popcount
 #define __ldcs(address) hybridgen::simt::load_aligned(address)
 #define __ldcg(address) hybridgen::simt::load_aligned(address)
 #define __threadfence() static_cast<void>(0)
 
 inline unsigned atomicAdd(unsigned* address, unsigned value) {
   const unsigned before = *address;
+  *address += value;
+  return before;
+}
+inline int atomicAdd(int* address, int value) {
+  const int before = *address;
   *address += value;
   return before;
 }
@@ -90,6 +108,12 @@ inline float uint_as_float(unsigned bits) {
   return x;
 }
 #define __uint_as_float uint_as_float
+inline unsigned float_as_uint(float x) {
+  unsigned bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+#define __float_as_uint float_as_uint
 using std::min;
 
 #define __syncwarp() static_cast<void>(hybridgen::simt::exchange(nullptr, 0))

@@ -51,7 +51,7 @@ class Link {
   // K rows in one half of the bytes, V rows in the other, as a step copies them.
   void kernel(Bytes bytes, std::vector<Measurement>& figures) {
     const std::int64_t rows = bytes / (2 * kRowBytes);
-    const OpParams params{rows, 0, 1, 0, rows, 0};
+    const OpParams params{rows, 0, 1, 0, rows};
     check(cudaMemcpy(op_, &params, sizeof params, cudaMemcpyHostToDevice), "upload");
     const auto store = [&](std::byte* base) { return KvStore{base, base + bytes / 2, rows}; };
     const auto copy = [&](std::byte* from, std::byte* to, cudaStream_t stream) {

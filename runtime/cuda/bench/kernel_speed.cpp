@@ -58,7 +58,7 @@ class SpeedCases {
                       [this, calls, launch = std::move(launch)] { return rig_.seconds_of(calls, launch); }});
   }
   OpParams* params(std::int64_t context, std::int64_t tokens, std::int64_t queries = 1) {
-    return rig_.upload<OpParams>({{context, context - queries, queries, 0, tokens, 0}});
+    return rig_.upload<OpParams>({{context, context - queries, queries, 0, tokens}});
   }
   // The part of the buffer that call number `call` walks through; `bytes` of it.
   std::byte* part(int call, Bytes bytes) const {

@@ -47,6 +47,13 @@ __device__ inline uint4 load_streaming(const void* address) {
   return __ldcs(static_cast<const uint4*>(address));
 }
 
+__device__ inline float to_fp32(float x) {
+  return x;
+}
+__device__ inline float to_fp32(__half x) {
+  return __half2float(x);
+}
+
 __device__ inline void store(float* to, float x) {
   *to = x;
 }

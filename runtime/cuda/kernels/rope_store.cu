@@ -32,7 +32,12 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
   int r = 0;
   while (r + 1 < args.step->row_count && args.rows[r + 1].first_query <= query) ++r;
   const KvStore store_of = args.stores[args.rows[r].slot];
-  const std::int64_t slot = (args.rows[r].first_position + query - args.rows[r].first_query) % store_of.slots;
+  const std::int64_t position = args.rows[r].first_position + query - args.rows[r].first_query;
+  const std::int32_t* next =
+      args.next == nullptr ? nullptr : args.next + args.rows[r].slot * args.heads.kv_heads;
+  const auto row_of = [&](int kv_head) {
+    return kv_head * store_of.slots + (next != nullptr ? next[kv_head] : position % store_of.slots);
+  };
   const int dim = args.heads.head_dim;
   const int half = dim / 2;
   const int turned_heads = args.heads.query_heads + args.heads.kv_heads;
@@ -50,15 +55,14 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
       x[0] = turned.low;
       x[half] = turned.high;
     } else {
-      T* k = reinterpret_cast<T*>(store_of.k) +
-             ((head - args.heads.query_heads) * store_of.slots + slot) * dim + pair;
+      T* k = reinterpret_cast<T*>(store_of.k) + row_of(head - args.heads.query_heads) * dim + pair;
       store(k, turned.low);
       store(k + half, turned.high);
     }
   }
   const float* v = qkv + turned_heads * dim;
   for (int i = threadIdx.x; i < args.heads.kv_heads * dim; i += kThreads) {
-    store(reinterpret_cast<T*>(store_of.v) + (i / dim * store_of.slots + slot) * dim + i % dim, v[i]);
+    store(reinterpret_cast<T*>(store_of.v) + row_of(i / dim) * dim + i % dim, v[i]);
   }
 }
 

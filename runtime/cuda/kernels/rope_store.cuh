@@ -17,7 +17,8 @@ struct RopeStoreArgs {
   const float* sine = nullptr;
   const float* q_norm = nullptr;  // [head_dim], of an RMS norm over each head; null: none
   const float* k_norm = nullptr;
-  float eps = 0;  // of that norm
+  float eps = 0;                       // of that norm
+  const std::int32_t* next = nullptr;  // [slot][kv_heads]: slots of kept rows; null: positions decide
 };
 void rope_store(const RopeStoreArgs& args, std::int64_t query_tokens, cudaStream_t stream);
 

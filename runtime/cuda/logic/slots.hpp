@@ -32,8 +32,7 @@ HYBRIDGEN_HD inline RingRange newest_tokens(std::int64_t context, std::int64_t t
   return ring_range(context - tokens, tokens, slots);
 }
 
-// Tokens from position `first` on in pages of `page_tokens` slots; pages[j] is where the j-th page of the
-// request lies. Tested here; no kernel takes pages before the core plans them.
+// Tokens from position `first` on in pages of `page_tokens` slots; pages[j] is where the j-th page lies.
 struct PagedRange {
   const std::int32_t* pages = nullptr;
   std::int64_t page_tokens = 1;
