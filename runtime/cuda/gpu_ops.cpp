@@ -23,6 +23,7 @@
 #include "runtime/cuda/kernels/prefill_attend.cuh"
 #include "runtime/cuda/kernels/prompt_mass.cuh"
 #include "runtime/cuda/kernels/rope_store.cuh"
+#include "runtime/host/kv_type_of.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -46,7 +47,7 @@ GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const Memor
       state_(state),
       slots_(slots),
       heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
-      kv_type_(plan.kv_dtype == KvDtype::f16 ? KvType::f16 : KvType::f32),
+      kv_type_(kv_type_of(plan.kv_dtype)),
       row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
       page_tokens_(plan.page_tokens),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}

@@ -18,11 +18,6 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
                        " to " + processor.name + ", which is a " + name_of(processor.kind) + " and not a " +
                        name_of(wanted) + "; use --executor host, or a platform with a GPU");
   }
-  if (plan.kv_dtype == KvDtype::bf16) {
-    throw NotAvailable(
-        "executor cuda: its kernels read K and V as fp16 or fp32, not as bf16; use kv_dtype fp16, or "
-        "--executor host");
-  }
   if (plan.exchange_group > 1) {
     throw NotAvailable(
         "executor cuda: its kernels take V rows per query head (select_by: kv-group); say select_by: "

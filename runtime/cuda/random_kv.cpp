@@ -15,14 +15,13 @@ std::vector<std::byte> random_block(KvDtype dtype) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
   std::vector<std::byte> block(kBlock);
-  if (dtype == KvDtype::f16) {
-    auto* halves = reinterpret_cast<Half*>(block.data());
-    for (std::size_t i = 0; i < block.size() / sizeof(Half); ++i)
-      halves[i] = kernels::to_half(normal(random));
-  } else {
-    auto* floats = reinterpret_cast<float*>(block.data());
-    for (std::size_t i = 0; i < block.size() / sizeof(float); ++i) floats[i] = normal(random);
-  }
+  const auto fill = [&](auto* elements, const auto& from_float) {
+    const std::size_t count = block.size() / sizeof *elements;
+    for (std::size_t i = 0; i < count; ++i) elements[i] = from_float(normal(random));
+  };
+  if (dtype == KvDtype::f16) fill(reinterpret_cast<Half*>(block.data()), kernels::to_half);
+  if (dtype == KvDtype::bf16) fill(reinterpret_cast<kernels::Bfloat*>(block.data()), kernels::to_bfloat);
+  if (dtype == KvDtype::f32) fill(reinterpret_cast<float*>(block.data()), [](float x) { return x; });
   return block;
 }
 

@@ -55,7 +55,7 @@ TEST(RunChecks, EveryCheckOverEveryShape_givesAFigureWithItsBound) {
   KernelCheck once = by_heads;
   once.by_heads = false;
   const std::vector<CheckShape> shapes = check_shapes(64, 3);
-  EXPECT_EQ(shapes.size(), 24U);
+  EXPECT_EQ(shapes.size(), 36U);
   std::set<unsigned> seeds;
   for (const CheckShape& shape : shapes) seeds.insert(shape.seed);
   EXPECT_EQ(seeds.size(), shapes.size());
@@ -64,7 +64,7 @@ TEST(RunChecks, EveryCheckOverEveryShape_givesAFigureWithItsBound) {
   half.only = kernels::KvType::f32;
   EXPECT_EQ(run_checks({half}, shapes).size(), 24U);
   const std::vector<Measurement> figures = run_checks({by_heads}, shapes);
-  ASSERT_EQ(figures.size(), 48U);
+  ASSERT_EQ(figures.size(), 72U);
   EXPECT_EQ(figures[0].subject, "attend");
   EXPECT_EQ(figures[0].quantity, "error");
   EXPECT_EQ(figures[0].condition, "a, G=1 dim=64 f16, seed 3, up to 64 tokens");

@@ -97,7 +97,9 @@ class CardExecutor : public ::testing::Test {
 
  private:
   // fp32 sums in another order; a 16-bit K or V may be rounded to its neighbour.
-  static float bound(KvDtype dtype) { return dtype == KvDtype::f32 ? 2e-4F : 5e-3F; }
+  static float bound(KvDtype dtype) {
+    return dtype == KvDtype::f32 ? 2e-4F : dtype == KvDtype::f16 ? 5e-3F : 4e-2F;
+  }
 
   // The same ops, bytes and choices: both took the same plans, and did in them what the plan says.
   static void expect_equal_work(const HostRun& host, const HostRun& card) {
@@ -179,6 +181,13 @@ TEST_F(CardExecutor, Quest_pagesOfSeveralSizes_logitsOfTheHost) {
   expect_host_results(quest(16, 4, 0, KvDtype::f32));
   expect_host_results(quest(15, 5, 1, KvDtype::f16));
   expect_host_results(quest(100, 16, 0, KvDtype::f32));
+}
+
+TEST_F(CardExecutor, Bf16Kv_logitsOfTheHost) {
+  expect_host_results({"full-gpu", {}, {}, KvDtype::bf16});
+  expect_host_results({"hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {}, KvDtype::bf16});
+  expect_host_results({"h2o", {{"budget_tokens", 20}}, {}, KvDtype::bf16});
+  expect_host_results({"quest", {{"budget_tokens", 16}, {"page_tokens", 4}}, {}, KvDtype::bf16});
 }
 
 // Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.

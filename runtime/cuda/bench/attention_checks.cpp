@@ -181,7 +181,7 @@ std::vector<KernelCheck> attention_checks() {
       {"device_logits", "newest rows of a ring", kFp32Bound, true, check_device_logits},
       {"joint_attend", "device and packed rows", kFp32Bound, true, check_joint_attend},
       {"join_partials", "a ring's and another's", kFp32Bound, true, check_join_partials},
-      {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f32},
+      {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill, std::nullopt, KvType::f16},
       {"prefill_tensor", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f16},
   };
 }

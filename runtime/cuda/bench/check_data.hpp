@@ -37,24 +37,27 @@ inline void finish() {
   check(cudaDeviceSynchronize(), "a kernel under test");
 }
 
-// Rows of either type, read as fp32.
+// Rows of any type, read as fp32.
 class Rows {
  public:
   Rows(KvType type, std::int64_t count) : type_(type), bytes_(count * kernels::bytes_of(type)) {}
   std::byte* get() const { return bytes_.get(); }
   float at(std::int64_t i) const {
-    if (type_ == KvType::f32) return reinterpret_cast<const float*>(bytes_.get())[i];
-    return kernels::to_float(reinterpret_cast<const Half*>(bytes_.get())[i]);
+    if (type_ == KvType::f32) return as<float>()[i];
+    return type_ == KvType::f16 ? kernels::to_float(as<Half>()[i])
+                                : kernels::to_float(as<kernels::Bfloat>()[i]);
   }
   void set(std::int64_t i, float x) const {
-    if (type_ == KvType::f32) {
-      reinterpret_cast<float*>(bytes_.get())[i] = x;
-    } else {
-      reinterpret_cast<Half*>(bytes_.get())[i] = kernels::to_half(x);
-    }
+    if (type_ == KvType::f32) as<float>()[i] = x;
+    if (type_ == KvType::f16) as<Half>()[i] = kernels::to_half(x);
+    if (type_ == KvType::bf16) as<kernels::Bfloat>()[i] = kernels::to_bfloat(x);
   }
 
  private:
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(bytes_.get());
+  }
   KvType type_;
   Array<std::byte> bytes_;
 };

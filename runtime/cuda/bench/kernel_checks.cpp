@@ -17,7 +17,7 @@ std::vector<CheckShape> check_shapes(std::int64_t most_tokens, unsigned seed) {
   std::vector<CheckShape> shapes;
   for (const int group : {1, 3, 4, 5, 7, 8}) {
     for (const int dim : {64, 128}) {
-      for (const kernels::KvType type : {kernels::KvType::f16, kernels::KvType::f32})
+      for (const kernels::KvType type : {kernels::KvType::f16, kernels::KvType::f32, kernels::KvType::bf16})
         shapes.push_back({group, dim, type, most_tokens, seed++});
     }
   }
@@ -26,7 +26,9 @@ std::vector<CheckShape> check_shapes(std::int64_t most_tokens, unsigned seed) {
 
 std::string text_of(const CheckShape& shape) {
   return "G=" + std::to_string(shape.group) + " dim=" + std::to_string(shape.head_dim) +
-         (shape.kv_type == kernels::KvType::f16 ? " f16" : " f32");
+         (shape.kv_type == kernels::KvType::f16    ? " f16"
+          : shape.kv_type == kernels::KvType::bf16 ? " bf16"
+                                                   : " f32");
 }
 
 std::vector<Measurement> run_checks(const std::vector<KernelCheck>& checks,

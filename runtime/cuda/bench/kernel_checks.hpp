@@ -33,8 +33,11 @@ struct KernelCheck {
   bool by_heads;       // false: the head shape does not enter, one shape is enough
   CheckError (*run)(const CheckShape& shape);
   std::optional<kernels::KvType> only = std::nullopt;  // the one type of KV that the kernel takes
+  std::optional<kernels::KvType> but = std::nullopt;   // one that it does not
 
-  bool takes(const CheckShape& shape) const { return !only || *only == shape.kv_type; }
+  bool takes(const CheckShape& shape) const {
+    return (!only || *only == shape.kv_type) && (!but || *but != shape.kv_type);
+  }
 };
 
 // All but flags: see flag_checks.hpp.
@@ -43,7 +46,7 @@ std::vector<KernelCheck> attention_checks();
 std::vector<KernelCheck> layer_checks();
 std::vector<KernelCheck> row_checks();
 
-// G of 1, 3, 4, 5, 7, 8, head dim 64 and 128, fp16 and fp32 KV.
+// G of 1, 3, 4, 5, 7, 8, head dim 64 and 128, fp16, fp32 and bf16 KV.
 std::vector<CheckShape> check_shapes(std::int64_t most_tokens, unsigned seed);
 // "G=4 dim=128 f16"
 std::string text_of(const CheckShape& shape);

@@ -23,6 +23,7 @@ constexpr double kTf32Bound = 2e-5;  // the same, each factor cut to 2^-22
 constexpr double kElementBound = 1e-6;
 constexpr double kAngleBound = 2e-7;  // a rounding of fp32 apart
 constexpr double kF16Bound = 2e-3;    // what is stored as fp16: 2^-11, of values up to 4
+constexpr double kBf16Bound = 4e-3;   // the same as bf16: 2^-8
 
 std::size_t at(std::int64_t i) {
   return static_cast<std::size_t>(i);
@@ -189,8 +190,10 @@ CheckError check_rope_store(const CheckShape& shape) {
       stored.add(v[at(two.slot(query))].at(to), row[(heads.query_heads + 2) * dim + i]);
     }
   }
-  const double weight = shape.kv_type == KvType::f16 ? kElementBound / kF16Bound : 1;
-  return {std::max(turned.value(), stored.value() * weight), std::nullopt};
+  const double allowed = shape.kv_type == KvType::f16    ? kF16Bound
+                         : shape.kv_type == KvType::bf16 ? kBf16Bound
+                                                         : kElementBound;
+  return {std::max(turned.value(), stored.value() * kElementBound / allowed), std::nullopt};
 }
 
 CheckError check_norm(const CheckShape& shape) {

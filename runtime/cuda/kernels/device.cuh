@@ -1,5 +1,5 @@
-// What kernels share: 16-byte loads of fp16 or fp32 rows as fp32, and reductions over lanes. Device code
-// only.
+// What kernels share: 16-byte loads of fp16, bf16 or fp32 rows as fp32, and reductions over lanes. Device
+// code only.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <cstring>
 
+#include "runtime/kernels/kv_type.hpp"
+
 namespace hybridgen::cuda {
 
 inline constexpr unsigned kAllLanes = 0xffffffffU;
 
-// 16 bytes of a row: eight fp16 or four fp32 elements. Addresses are multiples of 16 bytes.
+// 16 bytes of a row: eight 16-bit or four fp32 elements. Addresses are multiples of 16 bytes.
 template <class T>
 struct Vector;
 
@@ -27,6 +29,20 @@ struct Vector<__half> {
       const float2 pair = __half22float2(halves);
       x[2 * i] = pair.x;
       x[2 * i + 1] = pair.y;
+    }
+  }
+};
+
+// bf16 is the upper half of an fp32.
+template <>
+struct Vector<kernels::Bfloat> {
+  static constexpr int kElements = 8;
+  static __device__ void unpack(uint4 raw, float (&x)[8]) {
+    const unsigned words[4] = {raw.x, raw.y, raw.z, raw.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      x[2 * i] = __uint_as_float(words[i] << 16);
+      x[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000U);
     }
   }
 };
@@ -53,12 +69,22 @@ __device__ inline float to_fp32(float x) {
 __device__ inline float to_fp32(__half x) {
   return __half2float(x);
 }
+__device__ inline float to_fp32(kernels::Bfloat x) {
+  return __uint_as_float(static_cast<unsigned>(x.bits) << 16);
+}
 
 __device__ inline void store(float* to, float x) {
   *to = x;
 }
 __device__ inline void store(__half* to, float x) {
   *to = __float2half_rn(x);
+}
+// To the nearest, ties to even; a NaN stays one.
+__device__ inline void store(kernels::Bfloat* to, float x) {
+  const unsigned bits = __float_as_uint(x);
+  const bool nan = (bits & 0x7fffffffU) > 0x7f800000U;
+  to->bits =
+      static_cast<std::uint16_t>(nan ? bits >> 16 | 0x40U : (bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
 }
 
 // Sum over the `kLanes` neighbouring lanes of a warp, in all of them.

@@ -23,6 +23,9 @@ void by_type(KvType type, const HeadShape& heads, const Call& call) {
   if (!narrow && heads.head_dim != 128) refuse_heads(heads);
   if (type == KvType::f16) {
     narrow ? call.template operator()<__half, 64>() : call.template operator()<__half, 128>();
+  } else if (type == KvType::bf16) {
+    narrow ? call.template operator()<kernels::Bfloat, 64>()
+           : call.template operator()<kernels::Bfloat, 128>();
   } else {
     narrow ? call.template operator()<float, 64>() : call.template operator()<float, 128>();
   }

@@ -22,10 +22,10 @@ struct Tile {
 };
 
 // Rows [first, first + kRows) of a KV head as fp32; zeros behind the last.
-template <int kDim>
+template <class T, int kDim>
 __device__ void load_tile(const KvStore& kv, int kv_head, const RingRange& ring, std::int64_t first,
                           Tile<kDim>& tile) {
-  constexpr int kElements = Vector<float>::kElements;
+  constexpr int kElements = Vector<T>::kElements;
   for (int i = threadIdx.x; i < kRows * kDim / kElements; i += kThreads) {
     const int n = i / (kDim / kElements);
     const int d = i % (kDim / kElements) * kElements;
@@ -33,8 +33,8 @@ __device__ void load_tile(const KvStore& kv, int kv_head, const RingRange& ring,
     float v[kElements] = {};
     if (first + n < ring.count) {
       const std::int64_t at = (kv_head * kv.slots + ring.slot(first + n)) * kDim + d;
-      Vector<float>::unpack(*reinterpret_cast<const uint4*>(reinterpret_cast<const float*>(kv.k) + at), k);
-      Vector<float>::unpack(*reinterpret_cast<const uint4*>(reinterpret_cast<const float*>(kv.v) + at), v);
+      Vector<T>::unpack(*reinterpret_cast<const uint4*>(reinterpret_cast<const T*>(kv.k) + at), k);
+      Vector<T>::unpack(*reinterpret_cast<const uint4*>(reinterpret_cast<const T*>(kv.v) + at), v);
     }
 #pragma unroll
     for (int e = 0; e < kElements; ++e) {
@@ -93,7 +93,7 @@ struct Query {
 };
 
 // A block per kQueries query tokens and query head.
-template <int kDim>
+template <class T, int kDim>
 __global__ void __launch_bounds__(kThreads) prefill_attend_kernel(PrefillAttendArgs args) {
   __shared__ __align__(16) Tile<kDim> tile;
   const OpParams op = *args.op;
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(kThreads) prefill_attend_kernel(PrefillAttendA
     query.q[part] = {q[0] * args.scale, q[1] * args.scale, q[2] * args.scale, q[3] * args.scale};
   }
   for (std::int64_t first = 0; first < rows; first += kRows) {
-    load_tile(args.kv, head / args.heads.group(), ring, first, tile);
+    load_tile<T>(args.kv, head / args.heads.group(), ring, first, tile);
     __syncthreads();
 #pragma unroll 1
     for (int n = 0; n < kRows; n += kChunk) query.attend(tile, n, visible - first);
@@ -139,13 +139,9 @@ void prefill_attend(const PrefillAttendArgs& args, std::int64_t query_tokens, cu
   if (args.kv_type == KvType::f16) return prefill_tensor(args, query_tokens, stream);
   const dim3 blocks(static_cast<unsigned>((query_tokens + kQueries - 1) / kQueries),
                     static_cast<unsigned>(args.heads.query_heads));
-  if (args.heads.head_dim == 64) {
-    prefill_attend_kernel<64><<<blocks, kThreads, 0, stream>>>(args);
-  } else if (args.heads.head_dim == 128) {
-    prefill_attend_kernel<128><<<blocks, kThreads, 0, stream>>>(args);
-  } else {
-    refuse_heads(args.heads);
-  }
+  by_type(args.kv_type, args.heads, [&]<class T, int kDim>() {
+    prefill_attend_kernel<T, kDim><<<blocks, kThreads, 0, stream>>>(args);
+  });
   check_launch("prefill_attend");
 }
 

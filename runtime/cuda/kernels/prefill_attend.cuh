@@ -1,6 +1,6 @@
 // Causal attention of many query tokens of one request in one layer: tiles of K and V in shared memory, a
 // running softmax per query. fp16 KV goes to tensor cores (prefill_tensor.cuh); fp32 KV, which is for
-// exactness and not for speed, to plain fp32 sums here.
+// exactness and not for speed, and bf16 KV to plain fp32 sums here.
 #pragma once
 
 #include "runtime/cuda/kernels/launch.cuh"

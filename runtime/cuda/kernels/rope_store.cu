@@ -72,6 +72,8 @@ void rope_store(const RopeStoreArgs& args, std::int64_t query_tokens, cudaStream
   const auto blocks = static_cast<unsigned>(query_tokens);
   if (args.kv_type == KvType::f16) {
     rope_store_kernel<__half><<<blocks, kThreads, 0, stream>>>(args);
+  } else if (args.kv_type == KvType::bf16) {
+    rope_store_kernel<kernels::Bfloat><<<blocks, kThreads, 0, stream>>>(args);
   } else {
     rope_store_kernel<float><<<blocks, kThreads, 0, stream>>>(args);
   }
