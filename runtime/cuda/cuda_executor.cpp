@@ -38,13 +38,34 @@ std::vector<RequestBuffers> slots_of(const HostModel& model, const MemoryPlan& p
   return slots;
 }
 
+const kernels::Half* on_card(const kernels::Half* matrix, std::int64_t elements, TierMemory& memory) {
+  if (matrix == nullptr) return nullptr;
+  const auto bytes = static_cast<Bytes>(elements * static_cast<std::int64_t>(sizeof *matrix));
+  std::byte* to = memory.allocate(bytes);
+  check(cudaMemcpy(to, matrix, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice),
+        "upload of the predictor");
+  return reinterpret_cast<const kernels::Half*>(to);
+}
+
+// Where one was fitted: in memory of its own.
+void upload_predictor(const ModelWeights& from, TierMemory& memory, ModelWeights& to) {
+  const ModelShape& shape = from.shape;
+  for (std::size_t i = 0; i < to.layers.size(); ++i) {
+    const PredictorWeights& predictor = from.layers.at(i).predictor;
+    to.layers[i].predictor = {on_card(predictor.down, shape.predictor.rank * shape.hidden, memory),
+                              on_card(predictor.up, shape.q_width() * shape.predictor.rank, memory)};
+  }
+}
+
 ModelWeights weights_on_card(const HostModel& model, TierMemory& memory) {
   const ModelWeights& from = model.weights;
   std::byte* base = memory.allocate(from.bytes);
   // The embedding is the first tensor of the one allocation that all weights lie in.
   check(cudaMemcpy(base, from.embedding, static_cast<std::size_t>(from.bytes), cudaMemcpyHostToDevice),
         "upload of the weights");
-  return weights_at(model.shape, base);
+  ModelWeights weights = weights_at(model.shape, base);
+  upload_predictor(from, memory, weights);
+  return weights;
 }
 
 int multiprocessors() {
@@ -82,10 +103,8 @@ class CudaExecutor final : public RealExecutor {
         moved_(model_->shape, plan_) {
     capabilities_.executor = "cuda";
     capabilities_.kinds.fill(true);
-    for (const OpKind kind :
-         {OpKind::predict_query, OpKind::pack_keys, OpKind::send_keys, OpKind::row_logits, OpKind::fit_logits,
-          OpKind::correct_scores, OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice,
-          OpKind::pool_row, OpKind::attend_fetched}) {
+    for (const OpKind kind : {OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice,
+                              OpKind::pool_row, OpKind::attend_fetched}) {
       capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
     }
     for (const auto& prompt : feed_.prompts) {

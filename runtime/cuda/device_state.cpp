@@ -14,7 +14,7 @@ namespace hybridgen::cuda {
 namespace {
 
 // Ops of one request in one layer, and of a layer's whole batch: more than any policy makes.
-constexpr std::size_t kMostRequestOps = 12;
+constexpr std::size_t kMostRequestOps = 20;
 constexpr std::size_t kMostLayerOps = 4;
 constexpr int kBlocksPerMultiprocessor = 4;  // of the attention kernels, by their registers
 
@@ -57,7 +57,10 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   take_tokens(feed, new_tokens);
   take_stores(shape, plan, slots);
   const auto count = static_cast<std::int64_t>(requests_);
-  const auto exchanges = static_cast<std::int64_t>(slots_) * (shape.query_heads + 1);
+  exchange_buffers_ = plan.exchange_buffers();
+  offsets_stride_ = shape.query_heads + 1;
+  const std::int64_t exchanges = offsets_at(slots_, 0);
+  if (plan.lookahead.predicts) take_lookahead(shape, plan);
   offsets = device_.array<std::int32_t>(exchanges);
   host_offsets = mapped_.array<std::int32_t>(exchanges);
   sampled = mapped_.array<std::int32_t>(count);
@@ -123,7 +126,7 @@ void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
     for (int i = 0; i < count; ++i) {
       for (const RequestBuffers& slot : slots) {
         const RowStore& k = slot.device_k(place, i, i);
-        list.push_back({k.base, slot.device_v(place, i, i).base, k.slots});
+        list.push_back({k.base, slot.device_v(place, i, i).base, k.slots, k.sinks});
       }
     }
     auto* on_card = device_.array<KvStore>(static_cast<std::int64_t>(list.size()));
@@ -133,6 +136,14 @@ void DeviceState::take_stores(const ModelShape& shape, const MemoryPlan& plan,
   segment_ = table(KvPlace::segment, plan.segment_tokens > 0 ? shape.layers : 0);
   if (plan.kept_rows) take_kept(shape, plan, slots);
   staging_ = table(KvPlace::staging, plan.staging_tokens > 0 ? plan.staging_buffers : 0);
+}
+
+void DeviceState::take_lookahead(const ModelShape& shape, const MemoryPlan& plan) {
+  const auto rows = static_cast<std::int64_t>(slots_);
+  for (float*& each : predicted) each = device_.array<float>(rows * shape.q_width());
+  if (plan.lookahead.fitted) low_rank = device_.array<float>(rows * shape.predictor.rank);
+  slope = device_.array<float>(rows * shape.query_heads);
+  shift = device_.array<float>(rows * shape.query_heads);
 }
 
 void DeviceState::take_kept(const ModelShape& shape, const MemoryPlan& plan,

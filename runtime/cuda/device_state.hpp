@@ -43,12 +43,21 @@ class DeviceState {
   std::int64_t token_stride = 0;
   std::int32_t* forced = nullptr;  // [request][new tokens]; null without teacher forcing
   std::int64_t forced_stride = 0;
-  std::int32_t* offsets = nullptr;  // [slot][query_heads + 1]: packed rows by head, as sent up
+  std::int32_t* offsets = nullptr;  // [slot][buffer][query_heads + 1]: packed rows by head, as sent up
   float* lse = nullptr;             // [slot][query_heads], of a partial output until it is joined
   PartialSpace space;
   int attend_splits = 1;  // of kernels over the device's rows
   int joint_splits = 1;   // of the joint softmax
   ParamBlock params;
+  // Where a slot's offsets of an exchange buffer lie, in `offsets` and in `host_offsets`.
+  std::int64_t offsets_at(std::size_t slot, int buffer) const {
+    return (static_cast<std::int64_t>(slot) * exchange_buffers_ + buffer) * offsets_stride_;
+  }
+
+  // Of plans that work one layer ahead; else null.
+  float* predicted[2] = {};                  // [tokens of a decode step][q_width], by exchange buffer
+  float* low_rank = nullptr;                 // [tokens of a decode step][rank], of the fitted predictor
+  float *slope = nullptr, *shift = nullptr;  // [slot][query_heads], from predicted to true logits
 
   // Of plans that keep chosen rows; else null.
   float* kept_scores = nullptr;     // [query_heads][segment_tokens], of the layer at hand
@@ -80,6 +89,7 @@ class DeviceState {
   void take_params();
   void take_tokens(const TokenFeed& feed, Tokens new_tokens);
   void take_stores(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
+  void take_lookahead(const ModelShape& shape, const MemoryPlan& plan);
   void take_kept(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
   ParamBlock block_at(std::byte* base) const;
 
@@ -89,6 +99,8 @@ class DeviceState {
   Bytes param_bytes_ = 0;
   std::size_t requests_ = 0;
   std::size_t slots_ = 0;
+  std::int64_t exchange_buffers_ = 1;
+  std::int64_t offsets_stride_ = 0;
   KvStore* segment_ = nullptr;    // [layer][slot], on the card
   KvStore* staging_ = nullptr;    // [buffer][slot]
   std::vector<KeptStore> kept_;   // [slot][layer], without `next`

@@ -18,6 +18,7 @@
 #include "runtime/cuda/kernels/joint_attend.cuh"
 #include "runtime/cuda/kernels/keep_rows.cuh"
 #include "runtime/cuda/kernels/kept_rows.cuh"
+#include "runtime/cuda/kernels/lookahead.cuh"
 #include "runtime/cuda/kernels/norm.cuh"
 #include "runtime/cuda/kernels/pages.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
@@ -49,6 +50,7 @@ GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const Memor
       heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
       kv_type_(kv_type_of(plan.kv_dtype)),
       row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
+      lookahead_(plan.lookahead),
       page_tokens_(plan.page_tokens),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
@@ -80,17 +82,23 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::offload_kv:
       return copy(op, device_store(op), host_store(op), stream);
     case OpKind::keep_kv:
-      return copy(op, device_store(op),
-                  {slots_[op.slot.index()].device_k(KvPlace::segment, op.layer, 0).base,
-                   slots_[op.slot.index()].device_v(KvPlace::segment, op.layer, 0).base,
-                   slots_[op.slot.index()].size().segment_tokens},
-                  stream);
+      return copy(op, device_store(op), segment_store(op), stream);
     case OpKind::send_query:
       return query_down(step, op, stream);
     case OpKind::send_scores:
       return scores_up(op, stream);
     case OpKind::send_rows:
+    case OpKind::send_keys:
       return rows_up(op, stream);
+    case OpKind::predict_query:
+      return predict(op, query_tokens(step), stream);
+    case OpKind::row_logits:
+      return logits_of_packed(step, op, stream);
+    case OpKind::fit_logits:
+      return fit(step, op, stream);
+    case OpKind::correct_scores:
+      return correct_scores(
+          {packed_of(op), heads_, slope_of(op), shift_of(op), exchange_of(op).device_chosen_scores}, stream);
     case OpKind::send_partial:
       return partial_up(op, stream);
     case OpKind::join_partials:
@@ -114,12 +122,7 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
-    case OpKind::predict_query:
     case OpKind::pack_keys:
-    case OpKind::send_keys:
-    case OpKind::row_logits:
-    case OpKind::fit_logits:
-    case OpKind::correct_scores:
     case OpKind::partial_keys:
     case OpKind::partial_select:
     case OpKind::send_choice:
@@ -145,12 +148,20 @@ GpuOps::RowPlace GpuOps::place_of(const Step& step, const Op& op) const {
 KvStore GpuOps::device_store(const Op& op) const {
   const RequestBuffers& request = slots_.at(op.slot.index());
   const RowStore& k = request.device_k(op.work.kv, op.layer, op.work.buffer);
-  return {k.base, request.device_v(op.work.kv, op.layer, op.work.buffer).base, k.slots};
+  return {k.base, request.device_v(op.work.kv, op.layer, op.work.buffer).base, k.slots, k.sinks};
+}
+
+KvStore GpuOps::segment_store(const Op& op) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const RowStore& k = request.device_k(KvPlace::segment, op.layer, 0);
+  return {k.base, request.device_v(KvPlace::segment, op.layer, 0).base, k.slots, k.sinks};
 }
 
 KvStore GpuOps::host_store(const Op& op) const {
   const RequestBuffers& request = slots_.at(op.slot.index());
-  return {request.host_k(op.layer).base, request.host_v(op.layer).base, request.host_k(op.layer).slots};
+  const RowStore& k = request.host_k(op.layer);
+  // The first tokens never come down.
+  return {k.base, request.host_v(op.layer).base, k.slots, k.sinks, request.size().sink_tokens};
 }
 
 void GpuOps::embed_rows(Tokens tokens, cudaStream_t stream) const {
@@ -274,11 +285,11 @@ void GpuOps::logits(const Step& step, const Op& op, cudaStream_t stream) const {
 
 void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
   const RequestBuffers& request = slots_.at(op.slot.index());
-  const auto index = static_cast<std::int64_t>(op.slot.index());
+  const Exchange& exchange = exchange_of(op);
   joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores,
-                request.size().segment_tokens, state_.offsets + index * (shape_.query_heads + 1),
-                request.exchange(0).device_chosen_scores, request.exchange(0).device_packed, state_.space,
-                state_.joint_splits, state_.attended + place_of(step, op).first_query * shape_.q_width()},
+                request.size().segment_tokens, packed_of(op), exchange.device_chosen_scores,
+                exchange.device_packed, state_.space, state_.joint_splits,
+                state_.attended + place_of(step, op).first_query * shape_.q_width()},
                stream);
 }
 
@@ -341,8 +352,19 @@ void GpuOps::attend_to_kept(const Step& step, const Op& op, cudaStream_t stream)
                  scores, kv.slots},
                 stream);
   }
-  joint_attend({params_of(op), kv, heads_, kv_type_, scores, kv.slots, state_.no_rows, nullptr, nullptr,
-                state_.space, state_.joint_splits, state_.attended + query * shape_.q_width(), lse_of(op)},
+  joint_attend({params_of(op),
+                kv,
+                heads_,
+                kv_type_,
+                scores,
+                kv.slots,
+                {state_.no_rows},
+                nullptr,
+                nullptr,
+                state_.space,
+                state_.joint_splits,
+                state_.attended + query * shape_.q_width(),
+                lse_of(op)},
                stream);
   if (op.work.rule != SelectRule::heavy_hitter) return;
   add_mass({params_of(op), heads_, scores, kv.slots, lse_of(op), kept_of(op)}, kScoreBlocks, stream);
@@ -374,24 +396,95 @@ void GpuOps::copy(const Op& op, const KvStore& from, const KvStore& to, cudaStre
 }
 
 void GpuOps::query_down(const Step& step, const Op& op, cudaStream_t stream) const {
-  send_query(state_.qkv + place_of(step, op).first_query * state_.qkv_width,
-             static_cast<int>(shape_.q_width()), slots_[op.slot.index()].exchange(0).query, stream);
+  const Tokens query = place_of(step, op).first_query;
+  const float* from = op.work.predicted ? state_.predicted[op.work.buffer] + query * shape_.q_width()
+                                        : state_.qkv + query * state_.qkv_width;
+  send_query(from, static_cast<int>(shape_.q_width()), exchange_of(op).query, stream);
 }
 
 void GpuOps::scores_up(const Op& op, cudaStream_t stream) const {
-  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
-  const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
-  send_scores({state_.host_offsets + first, request.chosen_scores, shape_.query_heads, state_.offsets + first,
-               request.device_chosen_scores},
+  const Exchange& exchange = exchange_of(op);
+  const std::int64_t first = state_.offsets_at(op.slot.index(), op.work.buffer);
+  send_scores({state_.host_offsets + first, exchange.chosen_scores, shape_.query_heads,
+               state_.offsets + first, exchange.device_chosen_scores},
               kScoreBlocks, stream);
 }
 
+// Keys bring the offsets along: no scores come up in front of them.
 void GpuOps::rows_up(const Op& op, cudaStream_t stream) const {
-  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
-  const std::int64_t first = static_cast<std::int64_t>(op.slot.index()) * (shape_.query_heads + 1);
-  send_rows(
-      {state_.host_offsets + first, shape_.query_heads, request.packed, row_bytes_, request.device_packed},
-      kCopyBlocks, stream);
+  const Exchange& exchange = exchange_of(op);
+  const std::int64_t first = state_.offsets_at(op.slot.index(), op.work.buffer);
+  const bool keys = op.kind == OpKind::send_keys;
+  send_rows({state_.host_offsets + first, shape_.query_heads, exchange.group,
+             keys ? state_.offsets + first : nullptr, keys ? exchange.packed_keys : exchange.packed,
+             row_bytes_, keys ? exchange.device_packed_keys : exchange.device_packed},
+            kCopyBlocks, stream);
+}
+
+const Exchange& GpuOps::exchange_of(const Op& op) const {
+  return slots_.at(op.slot.index()).exchange(op.work.buffer);
+}
+
+PackedOffsets GpuOps::packed_of(const Op& op) const {
+  return {state_.offsets + state_.offsets_at(op.slot.index(), op.work.buffer), exchange_of(op).group};
+}
+
+// The hidden states are still the input of the layer before the op's.
+void GpuOps::predict(const Op& op, Tokens tokens, cudaStream_t stream) const {
+  HG_CHECK(tokens <= static_cast<Tokens>(slots_.size()),
+           "op " << op.id.value << ": a prompt predicts nothing");
+  const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
+  const auto normed_by = static_cast<std::size_t>(op.layer - (lookahead_.own_norm ? 1 : 0));
+  const auto width = static_cast<int>(shape_.q_width());
+  float* predicted = state_.predicted[op.work.buffer];
+  norm(weights_.layers.at(normed_by).attention_norm, 0, nullptr, tokens, stream);
+  // q's rows are the first.
+  multiply({layer.qkv.matrix, width, shape_.hidden, state_.normed, shape_.hidden, predicted, width, nullptr,
+            layer.qkv.bias},
+           tokens, stream);
+  if (lookahead_.fitted) {
+    const auto rank = static_cast<int>(shape_.predictor.rank);
+    HG_CHECK(layer.predictor.down != nullptr, "layer " << op.layer << " has no fitted predictor");
+    multiply({layer.predictor.down, rank, shape_.hidden, state_.normed, shape_.hidden, state_.low_rank, rank},
+             tokens, stream);
+    multiply({layer.predictor.up, width, rank, state_.low_rank, rank, predicted, width, predicted}, tokens,
+             stream);
+  }
+  const bool rotary = shape_.blocks.position == PositionKind::rotary;
+  rope_store({state_.params.step,
+              state_.params.rows,
+              nullptr,
+              {shape_.query_heads, 0, shape_.head_dim},
+              kv_type_,
+              predicted,
+              rotary ? state_.cosine : nullptr,
+              state_.sine,
+              layer.q_norm,
+              layer.k_norm,
+              static_cast<float>(shape_.norm_eps)},
+             tokens, stream);
+}
+
+void GpuOps::logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Exchange& exchange = exchange_of(op);
+  row_logits({packed_of(op), heads_, kv_type_, state_.qkv + place_of(step, op).first_query * state_.qkv_width,
+              exchange.device_packed_keys, scale_, state_.joint_splits, exchange.device_chosen_scores},
+             stream);
+}
+
+// Logits of both queries over the device's rows, then the line between them.
+void GpuOps::fit(const Step& step, const Op& op, cudaStream_t stream) const {
+  logits(step, op, stream);
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const std::int64_t stride = request.size().segment_tokens;
+  const float* predicted =
+      state_.predicted[op.work.buffer] + place_of(step, op).first_query * shape_.q_width();
+  device_logits({params_of(op), device_store(op), heads_, kv_type_, predicted, scale_, state_.attend_splits,
+                 request.device_predicted_scores, stride},
+                stream);
+  fit_logits({params_of(op), heads_, request.size().sink_tokens, request.device_predicted_scores,
+              request.device_scores, stride, slope_of(op), shift_of(op)},
+             stream);
 }
 
 }  // namespace hybridgen::cuda

@@ -9,6 +9,7 @@
 #include "runtime/cuda/device_state.hpp"
 #include "runtime/cuda/kernels/matrix.cuh"
 #include "runtime/cuda/kernels/pages.cuh"
+#include "runtime/cuda/logic/joint_rows.hpp"
 #include "runtime/weights/model_weights.hpp"
 
 namespace hybridgen::cuda {
@@ -31,7 +32,12 @@ class GpuOps {
   RowPlace place_of(const Step& step, const Op& op) const;
   const OpParams* params_of(const Op& op) const { return state_.params.ops + op.id.index(); }
   KvStore device_store(const Op& op) const;
+  KvStore segment_store(const Op& op) const;
   KvStore host_store(const Op& op) const;
+  const Exchange& exchange_of(const Op& op) const;
+  PackedOffsets packed_of(const Op& op) const;
+  float* slope_of(const Op& op) const { return state_.slope + op.slot.index() * shape_.query_heads; }
+  float* shift_of(const Op& op) const { return state_.shift + op.slot.index() * shape_.query_heads; }
   PageStore pages_of(const Op& op) const;
   KeptStore kept_of(const Op& op) const;
   float* lse_of(const Op& op) const { return state_.lse + op.slot.index() * shape_.query_heads; }
@@ -42,6 +48,7 @@ class GpuOps {
   void project_out(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void ffn(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void lm_head(const Step& step, cudaStream_t stream) const;
+  void predict(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void norm(const NormWeights& weights, Tokens first, const RowParams* last_of_rows, Tokens tokens,
             cudaStream_t stream) const;
   void multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
@@ -58,6 +65,8 @@ class GpuOps {
   void rows_up(const Op& op, cudaStream_t stream) const;
   void partial_up(const Op& op, cudaStream_t stream) const;
   void join(const Step& step, const Op& op, cudaStream_t stream) const;
+  void logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const;
+  void fit(const Step& step, const Op& op, cudaStream_t stream) const;
   void score(const Step& step, const Op& op, cudaStream_t stream) const;
   void keep(const Op& op, cudaStream_t stream) const;
   void choose_pages(const Step& step, const Op& op, cudaStream_t stream) const;
@@ -70,7 +79,8 @@ class GpuOps {
   std::vector<RequestBuffers>& slots_;
   HeadShape heads_;
   KvType kv_type_;
-  int row_bytes_;       // one K or V row of one head
+  int row_bytes_;  // one K or V row of one head
+  LookaheadPlan lookahead_;
   Tokens page_tokens_;  // of a page whose bounds are kept
   float scale_;         // 1 / sqrt(head_dim)
 };

@@ -91,8 +91,8 @@ bool HostLane::wait_for_streams(const CudaStepRun& run, const Op& op) {
 // Where each head's rows begin among the packed ones: kernels read it from mapped memory behind the op's
 // flag.
 void HostLane::publish_choice(CudaStepRun& run, const Op& op) {
-  const Exchange& request = slots_.at(op.slot.index()).exchange(0);
-  std::int32_t* offsets = state_.host_offsets + op.slot.index() * (request.counts.size() + 1);
+  const Exchange& request = slots_.at(op.slot.index()).exchange(op.work.buffer);
+  std::int32_t* offsets = state_.host_offsets + state_.offsets_at(op.slot.index(), op.work.buffer);
   offsets[0] = 0;
   for (std::size_t head = 0; head < request.counts.size(); ++head) {
     offsets[head + 1] = offsets[head] + static_cast<std::int32_t>(request.counts[head]);

@@ -73,6 +73,7 @@ void MovedBytes::count_pages(const Op& op, ByteCounter& bytes) const {
 
 void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
   const TierId device = plan_.device_tier;
+  const std::int64_t packed = chosen / plan_.exchange_group;        // rows: a group's heads share them
   const Bytes rows = op.work.tokens * shape_.kv_heads * head_row_;  // K, or V, of the op's tokens
   switch (op.kind) {
     case OpKind::embed:
@@ -98,11 +99,19 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::send_scores:
       return bytes.copy(plan_.exchange_tier, device, chosen * kFloat);
     case OpKind::send_rows:
-      return bytes.copy(plan_.exchange_tier, device, chosen * head_row_);
+    case OpKind::send_keys:
+      return bytes.copy(plan_.exchange_tier, device, packed * head_row_);
+    case OpKind::row_logits:
+      return bytes.access(device, packed * head_row_);
+    case OpKind::correct_scores:
+      return bytes.access(device, 2 * chosen * kFloat);  // read and written
+    case OpKind::predict_query:
+      return bytes.access(device, shape_.q_bytes() + (plan_.lookahead.fitted ? shape_.predictor_bytes() : 0));
     case OpKind::device_logits:
+    case OpKind::fit_logits:
       return bytes.access(device, rows);
     case OpKind::joint_attend:
-      return bytes.access(device, rows + chosen * (head_row_ + kFloat));
+      return bytes.access(device, rows + packed * head_row_ + chosen * kFloat);
     case OpKind::send_partial:
       return bytes.copy(plan_.exchange_tier, device, (shape_.q_width() + shape_.query_heads) * kFloat);
     case OpKind::join_partials:
@@ -113,12 +122,7 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
-    case OpKind::predict_query:
     case OpKind::pack_keys:
-    case OpKind::send_keys:
-    case OpKind::row_logits:
-    case OpKind::fit_logits:
-    case OpKind::correct_scores:
     case OpKind::partial_keys:
     case OpKind::partial_select:
     case OpKind::send_choice:

@@ -18,24 +18,11 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, con
                        " to " + processor.name + ", which is a " + name_of(processor.kind) + " and not a " +
                        name_of(wanted) + "; use --executor host, or a platform with a GPU");
   }
-  if (plan.exchange_group > 1) {
-    throw NotAvailable(
-        "executor cuda: its kernels take V rows per query head (select_by: kv-group); say select_by: "
-        "query-head, "
-        "simulate the policy, or use --executor host on a platform written by `hybridgen calibrate`");
-  }
   if (plan.partial.columns > 0) {
     throw NotAvailable(
         "executor cuda: it has no kernel yet that chooses rows by a few columns of K (attention: "
         "partial-keys); simulate the policy, or use --executor host on a platform written by `hybridgen "
         "calibrate`");
-  }
-  if (plan.lookahead.predicts || plan.sink_tokens > 0) {
-    throw NotAvailable(
-        "executor cuda: it has no kernels yet that work one layer ahead (lookahead) or keep the first tokens "
-        "(sink_tokens); use lookahead: off and sink_tokens: 0, simulate the policy, or use --executor host "
-        "on "
-        "a platform written by `hybridgen calibrate`");
   }
   const bool heads = (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= 8;
   const bool widths = shape.hidden % kWidth == 0 && shape.ffn % kWidth == 0;

@@ -39,6 +39,8 @@ struct KvStore {
   std::byte* k = nullptr;
   std::byte* v = nullptr;
   std::int64_t slots = 0;
+  std::int64_t sinks = 0;  // slots of the first tokens, before the ring
+  std::int64_t first = 0;  // position of the first token that comes here
 };
 
 }  // namespace hybridgen::cuda

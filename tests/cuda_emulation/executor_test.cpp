@@ -41,7 +41,7 @@ Machine card_machine() {
 // Small, but with a head dim that the kernels take.
 ModelShape card_shape(ModelFamily family) {
   ModelShape shape = tiny_shape(family);
-  shape.layers = 2;
+  shape.layers = 3;
   shape.head_dim = 64;
   return shape;
 }
@@ -78,9 +78,12 @@ HostRun run_on_card(const Machine& machine, std::shared_ptr<const HostModel> mod
 
 class CardExecutor : public ::testing::Test {
  protected:
-  void expect_host_results(const PolicyChoice& choice, ModelFamily family = ModelFamily::llama) {
+  void expect_host_results(const PolicyChoice& choice, ModelFamily family = ModelFamily::llama,
+                           int predictor_rank = 0) {
     constexpr int kPrompt = 37, kNewTokens = 14, kBatch = 2;
-    const auto model = model_of(card_shape(family));
+    ModelShape shape = card_shape(family);
+    shape.predictor.rank = predictor_rank;
+    const auto model = model_of(shape);
     std::vector<RequestShape> requests;
     for (int i = 0; i < kBatch; ++i) requests.push_back({kPrompt + 3 * i, kNewTokens});
     const WorkloadShape workload{requests, kBatch, false};
@@ -188,6 +191,39 @@ TEST_F(CardExecutor, Bf16Kv_logitsOfTheHost) {
   expect_host_results({"hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {}, KvDtype::bf16});
   expect_host_results({"h2o", {{"budget_tokens", 20}}, {}, KvDtype::bf16});
   expect_host_results({"quest", {{"budget_tokens", 16}, {"page_tokens", 4}}, {}, KvDtype::bf16});
+}
+
+PolicyChoice lookahead(const std::string& mode, std::map<std::string, std::int64_t> more = {},
+                       KvDtype dtype = KvDtype::f32) {
+  PolicyChoice choice{
+      "hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {{"lookahead", mode}}, dtype};
+  if (mode != "off" && mode != "choose")
+    choice.params.insert({{"lookahead_predictor", 0}, {"lookahead_correct", 0}});
+  for (const auto& [name, value] : more) choice.params[name] = value;
+  return choice;
+}
+
+TEST_F(CardExecutor, Sinks_inFrontOfTheRing_logitsOfTheHost) {
+  expect_host_results(lookahead("off", {{"sink_tokens", 3}}));
+  expect_host_results(lookahead("off", {{"sink_tokens", 4}, {"device_kv_tokens", 30}}, KvDtype::f16));
+}
+
+TEST_F(CardExecutor, RowsPerKvGroup_logitsOfTheHost) {
+  expect_host_results(lookahead("off", {{"select_by", 1}}));
+  expect_host_results(lookahead("choose", {{"select_by", 1}}));
+  expect_host_results(lookahead("use", {{"select_by", 1}, {"sink_tokens", 2}}, KvDtype::f16));
+}
+
+TEST_F(CardExecutor, OneLayerAhead_logitsOfTheHost) {
+  expect_host_results(lookahead("choose"));
+  expect_host_results(lookahead("use"));
+  expect_host_results(lookahead("use", {{"lookahead_correct", 1}, {"sink_tokens", 3}}));
+  expect_host_results(lookahead("choose", {}, KvDtype::bf16));
+}
+
+TEST_F(CardExecutor, FittedPredictor_logitsOfTheHost) {
+  expect_host_results(lookahead("use", {{"lookahead_predictor", 1}, {"lookahead_correct", 1}}),
+                      ModelFamily::qwen3, 8);
 }
 
 // Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.

@@ -23,18 +23,42 @@
 namespace hybridgen::cuda {
 namespace {
 
-TEST(CudaSlots, RingRange_everyStartAndCount_agreesWithTheHostsRuns) {
+TEST(CudaSlots, NewestTokens_everyContextAndCount_agreesWithTheHostsRuns) {
   for (const std::int64_t slots : {1, 2, 7, 16}) {
-    for (std::int64_t first = 0; first < 3 * slots; ++first) {
-      for (std::int64_t count = 0; count <= slots; ++count) {
-        const RingRange range = ring_range(first, count, slots);
+    for (std::int64_t context = 0; context < 3 * slots; ++context) {
+      for (std::int64_t count = 0; count <= std::min(context, slots); ++count) {
+        const RingRange range = newest_tokens(context, count, slots);
         std::int64_t row = 0;
-        for (const SlotRun& run : ring_runs(first, count, slots)) {
+        for (const SlotRun& run : ring_runs(context - count, count, slots)) {
           for (Tokens i = 0; i < run.count; ++i, ++row) EXPECT_EQ(range.slot(row), run.slot + i);
         }
         EXPECT_EQ(row, count);
       }
     }
+  }
+}
+
+// The first tokens are rows 0, 1, ... wherever the newest ones begin.
+TEST(CudaSlots, NewestTokens_withSinks_agreeWithTheHostsSegment) {
+  constexpr std::int64_t kSlots = 9, kSinks = 3;
+  for (std::int64_t context = kSlots; context < 4 * kSlots; ++context) {
+    const RingRange range = newest_tokens(context, kSlots, kSlots, kSinks);
+    for (std::int64_t i = 0; i < kSlots; ++i) {
+      const std::int64_t position = i < kSinks ? i : context - kSlots + i;
+      EXPECT_EQ(range.slot(i), hybridgen::segment_slot(position, kSlots, kSinks)) << context << " row " << i;
+      EXPECT_EQ(segment_slot(position, kSlots, kSinks), hybridgen::segment_slot(position, kSlots, kSinks));
+    }
+  }
+}
+
+TEST(CudaJointRows, HeadsOfAGroup_shareRowsAndHaveTheirOwnScores) {
+  const std::vector<std::int32_t> offsets = {0, 5, 10, 15, 17, 19, 21};  // two groups of three heads
+  const PackedOffsets packed{offsets.data(), 3};
+  for (int head = 0; head < 6; ++head) {
+    const PackedRows rows = packed.of(head);
+    EXPECT_EQ(rows.first_score, offsets[static_cast<std::size_t>(head)]);
+    EXPECT_EQ(rows.first_row, head < 3 ? 0 : 5);
+    EXPECT_EQ(rows.count, head < 3 ? 5 : 2);
   }
 }
 
@@ -204,7 +228,7 @@ TEST_F(CudaSoftmax, JointRows_deviceRingAndPackedRows_equalFp64OverBoth) {
   const std::vector<std::int32_t> offsets = {0, 5, 5, 105};
   fill(kDeviceRows + 105, 4.0F);  // packed rows lie behind the device's in this test's arrays
   for (int head = 0; head < 3; ++head) {
-    const JointRows rows = joint_rows(kDeviceRows, offsets.data(), head);
+    const JointRows rows{kDeviceRows, PackedOffsets{offsets.data()}.of(head)};
     std::vector<float> logits;
     std::vector<std::vector<float>> values;
     for (std::int64_t i = 0; i < rows.count(); ++i) {

@@ -272,21 +272,6 @@ TEST(CudaPlayable, AttentionWithoutKernels_isRefusedByName) {
   EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, other.memory_plan()); }), "");
 }
 
-TEST(CudaPlayable, RowsPerKvGroup_areRefusedByName) {
-  const test::TinyMachine tiny;
-  ModelShape shape = test::tiny_model();
-  shape.head_dim = 64;
-  shape.hidden = 576;
-  shape.ffn = 1536;
-  const auto refused = [&] {
-    const Policy policy = test::make_policy(tiny.machine, shape, {1, 10, 4}, "hybridgen", {{"select_by", 1}});
-    return refusal([&] { check_playable_by_cuda(tiny.machine, shape, policy.memory_plan()); });
-  };
-  EXPECT_NE(refused().find("select_by: kv-group"), std::string::npos) << refused();
-  shape.kv_heads = shape.query_heads;  // a group of one is a query head
-  EXPECT_EQ(refused(), "");
-}
-
 TEST(CudaPlayable, EveryFamily_isTaken) {
   const test::TinyMachine tiny;
   ModelShape shape = test::tiny_model();

@@ -93,9 +93,9 @@ CheckError check_joint_attend(const CheckShape& shape) {
   const Array<float> host_scores = c.data.floats(total + 1);
   const Array<float> scores = c.data.floats(c.heads.query_heads * c.slots);
   const Array<float> out(c.heads.query_heads * c.dim());
-  const JointAttendArgs args{c.op.get(),   c.store(), c.heads,       c.type,
-                             scores.get(), c.slots,   offsets.get(), host_scores.get(),
-                             packed.get(), c.space(), c.splits,      out.get()};
+  const JointAttendArgs args{c.op.get(),   c.store(), c.heads,         c.type,
+                             scores.get(), c.slots,   {offsets.get()}, host_scores.get(),
+                             packed.get(), c.space(), c.splits,        out.get()};
   Worst fp64;
   for (const std::int64_t tokens : {c.op[0].tokens, std::int64_t{0}}) {
     c.op[0].tokens = tokens;

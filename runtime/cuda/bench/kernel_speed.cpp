@@ -118,7 +118,7 @@ class SpeedCases {
                         KvType::f16,
                         scores,
                         context,
-                        offsets_on_card,
+                        {offsets_on_card},
                         chosen,
                         base + v,
                         pieces_,

@@ -72,7 +72,7 @@ CheckError check_exchange(const CheckShape& shape) {
   const Array<float> q_down(heads * c.dim() + 1);
   send_query(q.get(), heads * c.dim(), q_down.get(), nullptr);
   send_scores({offsets.get(), scores.get(), heads, offsets_up.get(), scores_up.get()}, 2, nullptr);
-  send_rows({offsets.get(), heads, rows.get(), c.row_bytes(), rows_up.get()}, 2, nullptr);
+  send_rows({offsets.get(), heads, 1, nullptr, rows.get(), c.row_bytes(), rows_up.get()}, 2, nullptr);
   finish();
   double wrong = 0;
   for (int i = 0; i <= heads * c.dim(); ++i) wrong += q_down[i] != (i < heads * c.dim() ? q[i] : 0);

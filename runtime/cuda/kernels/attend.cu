@@ -49,7 +49,7 @@ template <class T, int kDim, int kHeads>
 __device__ void attend_rows(const AttendArgs& args, int kv_head, WorkerState<T, kDim, kHeads>& state) {
   using Rows = RowWorkers<T, kDim>;
   const OpParams op = *args.op;
-  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots);
+  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots, args.kv.sinks);
   const RowRange range = split_range(op.tokens, args.splits, blockIdx.x, kRowGrain);
   const int group = args.heads.group();
   const std::int64_t head_slots = kv_head * args.kv.slots;

@@ -1,6 +1,7 @@
 #include "runtime/cuda/kernels/copy_rows.cuh"
 
 #include "runtime/cuda/kernels/device.cuh"
+#include "runtime/cuda/logic/slots.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -14,6 +15,10 @@ struct Unit {
   std::byte* to = nullptr;
 };
 
+__device__ std::int64_t row_of(const KvStore& store, std::int64_t head, std::int64_t token) {
+  return head * store.slots + segment_slot(token - store.first, store.slots, store.sinks);
+}
+
 __device__ Unit unit_at(const CopyRowsArgs& args, const OpParams& op, std::int64_t i) {
   const int per_row = args.row_bytes / 16;
   const std::int64_t per_half = args.kv_heads * op.tokens * per_row;
@@ -23,8 +28,8 @@ __device__ Unit unit_at(const CopyRowsArgs& args, const OpParams& op, std::int64
   const std::int64_t head = row / op.tokens;
   const std::int64_t token = op.first_token + row % op.tokens;
   const std::int64_t byte = rest % per_row * 16;
-  const std::int64_t from = (head * args.from.slots + token % args.from.slots) * args.row_bytes + byte;
-  const std::int64_t to = (head * args.to.slots + token % args.to.slots) * args.row_bytes + byte;
+  const std::int64_t from = row_of(args.from, head, token) * args.row_bytes + byte;
+  const std::int64_t to = row_of(args.to, head, token) * args.row_bytes + byte;
   return {(is_v ? args.from.v : args.from.k) + from, (is_v ? args.to.v : args.to.k) + to};
 }
 

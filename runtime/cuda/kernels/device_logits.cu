@@ -13,7 +13,7 @@ template <class T, int kDim, int kHeads>
 __global__ void __launch_bounds__(kRowThreads) device_logits_kernel(DeviceLogitsArgs args) {
   using Rows = RowWorkers<T, kDim>;
   const OpParams op = *args.op;
-  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots);
+  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots, args.kv.sinks);
   const RowRange range = split_range(op.tokens, args.splits, blockIdx.x, kRowGrain);
   const int group = args.heads.group();
   const int first_head = blockIdx.y * group;

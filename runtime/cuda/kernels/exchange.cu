@@ -43,9 +43,13 @@ __global__ void send_scores_kernel(SendScoresArgs args) {
 
 __global__ void send_rows_kernel(SendRowsArgs args) {
   constexpr int kUnderWay = 4;
-  const std::int64_t units =
-      static_cast<std::int64_t>(load_mapped(args.host_offsets + args.heads)) * (args.row_bytes / 16);
+  const std::int64_t rows = load_mapped(args.host_offsets + args.heads) / args.group;
+  const std::int64_t units = rows * (args.row_bytes / 16);
   const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+       args.offsets != nullptr && i <= args.heads; i += stride) {
+    args.offsets[i] = load_mapped(args.host_offsets + i);
+  }
   for (std::int64_t base = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; base < units;
        base += kUnderWay * stride) {
     uint4 data[kUnderWay];

@@ -23,8 +23,10 @@ struct SendScoresArgs {
 void send_scores(const SendScoresArgs& args, int blocks, cudaStream_t stream);
 
 struct SendRowsArgs {
-  const std::int32_t* host_offsets = nullptr;  // mapped; the last says how many rows
+  const std::int32_t* host_offsets = nullptr;  // mapped; the last says how many scores
   int heads = 0;
+  int group = 1;                           // query heads, and scores, that share a row
+  std::int32_t* offsets = nullptr;         // on the device; null: they have come up otherwise
   const std::byte* host_packed = nullptr;  // mapped: [packed row][row_bytes]
   int row_bytes = 0;                       // a multiple of 16
   std::byte* packed = nullptr;             // on the device

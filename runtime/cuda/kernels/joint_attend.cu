@@ -23,8 +23,7 @@ __device__ JointRow joint_row(const JointAttendArgs& args, const JointRows& rows
     const std::int64_t head_slots = head / args.heads.group() * args.kv.slots;
     return {args.device_scores[head * args.stride + i], args.kv.v, head_slots + ring.slot(i)};
   }
-  const std::int64_t packed = rows.packed_row(i);
-  return {args.host_scores[packed], args.packed, packed};
+  return {args.host_scores[rows.packed_score(i)], args.packed, rows.packed_row(i)};
 }
 
 // A block per split and query head. Logits are there already, so workers need no lane of another row.
@@ -34,8 +33,8 @@ __global__ void __launch_bounds__(kRowThreads) joint_attend_kernel(JointAttendAr
   __shared__ BlockPieces<Rows::kCount, 1, kDim> pieces;
   const int head = blockIdx.y;
   const OpParams op = *args.op;
-  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots);
-  const JointRows rows = joint_rows(op.tokens, args.offsets, head);
+  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots, args.kv.sinks);
+  const JointRows rows{op.tokens, args.offsets.of(head)};
   const RowRange range = split_range(rows.count(), args.splits, blockIdx.x, kRowGrain);
   SoftmaxPiece piece;
   float sum[Rows::kElements] = {};

@@ -5,6 +5,7 @@
 
 #include "runtime/cuda/kernels/launch.cuh"
 #include "runtime/cuda/kernels/partials.hpp"
+#include "runtime/cuda/logic/joint_rows.hpp"
 
 namespace hybridgen::cuda {
 
@@ -15,10 +16,10 @@ struct JointAttendArgs {
   KvType kv_type = KvType::f16;
   const float* device_scores = nullptr;  // [query_heads][stride], from device_logits
   std::int64_t stride = 0;
-  const std::int32_t* offsets = nullptr;  // [query_heads + 1]: which packed rows are a head's; on the device
-  const float* host_scores = nullptr;     // by packed row
-  const std::byte* packed = nullptr;      // V rows, [packed row][head_dim]
-  PartialSpace space;                     // arrived: by query head
+  PackedOffsets offsets;               // which packed rows are a head's; on the device
+  const float* host_scores = nullptr;  // query head after query head
+  const std::byte* packed = nullptr;   // V rows, [packed row][head_dim]
+  PartialSpace space;                  // arrived: by query head
   int splits = 1;
   float* out = nullptr;  // [query_heads][head_dim]
   float* lse = nullptr;  // [query_heads], log-sum-exp of the logits; null: not wanted

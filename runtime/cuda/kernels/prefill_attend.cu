@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kThreads) prefill_attend_kernel(PrefillAttendA
   __shared__ __align__(16) Tile<kDim> tile;
   const OpParams op = *args.op;
   const int head = blockIdx.y;
-  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots);
+  const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots, args.kv.sinks);
   const std::int64_t first_row = op.context - op.tokens;  // position of row 0
   const std::int64_t first_query = static_cast<std::int64_t>(blockIdx.x) * kQueries;
   const std::int64_t mine = first_query + threadIdx.x / kLanes;

@@ -1,6 +1,7 @@
 #include "runtime/cuda/kernels/rope_store.cuh"
 
 #include "runtime/cuda/kernels/device.cuh"
+#include "runtime/cuda/logic/slots.hpp"
 #include "runtime/cuda/logic/small_ops.hpp"
 
 namespace hybridgen::cuda {
@@ -31,12 +32,13 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
   if (query >= args.step->query_tokens) return;
   int r = 0;
   while (r + 1 < args.step->row_count && args.rows[r + 1].first_query <= query) ++r;
-  const KvStore store_of = args.stores[args.rows[r].slot];
+  const KvStore store_of = args.stores == nullptr ? KvStore{} : args.stores[args.rows[r].slot];
   const std::int64_t position = args.rows[r].first_position + query - args.rows[r].first_query;
   const std::int32_t* next =
       args.next == nullptr ? nullptr : args.next + args.rows[r].slot * args.heads.kv_heads;
   const auto row_of = [&](int kv_head) {
-    return kv_head * store_of.slots + (next != nullptr ? next[kv_head] : position % store_of.slots);
+    return kv_head * store_of.slots +
+           (next != nullptr ? next[kv_head] : segment_slot(position, store_of.slots, store_of.sinks));
   };
   const int dim = args.heads.head_dim;
   const int half = dim / 2;

@@ -9,7 +9,7 @@ namespace hybridgen::cuda {
 struct RopeStoreArgs {
   const StepParams* step = nullptr;
   const RowParams* rows = nullptr;
-  const KvStore* stores = nullptr;  // by slot: of the op's layer and place
+  const KvStore* stores = nullptr;  // by slot: of the op's layer and place; null where there is only q
   HeadShape heads;
   KvType kv_type = KvType::f16;
   float* qkv = nullptr;  // [query token][(query_heads + 2 kv_heads) * head_dim]; q is turned in place

@@ -8,20 +8,36 @@
 
 namespace hybridgen::cuda {
 
-struct JointRows {
-  std::int64_t device_rows = 0;
-  std::int64_t host_first = 0;  // the head's first row among the packed rows of all heads
-  std::int64_t host_rows = 0;
-
-  HYBRIDGEN_HD std::int64_t count() const { return device_rows + host_rows; }
-  HYBRIDGEN_HD bool on_device(std::int64_t i) const { return i < device_rows; }
-  // Row i, which is not on the device, among the packed rows and their scores.
-  HYBRIDGEN_HD std::int64_t packed_row(std::int64_t i) const { return host_first + i - device_rows; }
+// A head's packed rows and their scores.
+struct PackedRows {
+  std::int64_t first_score = 0;  // among all heads' scores
+  std::int64_t first_row = 0;    // among all packed rows
+  std::int64_t count = 0;
 };
 
-// Packed rows of head h are [offsets[h], offsets[h + 1]).
-HYBRIDGEN_HD inline JointRows joint_rows(std::int64_t device_rows, const std::int32_t* offsets, int head) {
-  return {device_rows, offsets[head], offsets[head + 1] - offsets[head]};
-}
+// Which packed rows are whose. Heads of a group share their rows, each with scores of its own: scores of head
+// h are [offsets[h], offsets[h + 1]), and its rows begin where its group's scores do, had each row one.
+struct PackedOffsets {
+  const std::int32_t* offsets = nullptr;  // [query_heads + 1]
+  int group = 1;                          // query heads that share a packed row
+
+  HYBRIDGEN_HD PackedRows of(int head) const {
+    const int first = head / group * group;
+    return {offsets[head], offsets[first] / group, offsets[head + 1] - offsets[head]};
+  }
+};
+
+struct JointRows {
+  std::int64_t device_rows = 0;
+  PackedRows packed;
+
+  HYBRIDGEN_HD std::int64_t count() const { return device_rows + packed.count; }
+  HYBRIDGEN_HD bool on_device(std::int64_t i) const { return i < device_rows; }
+  // Of row i, which is not on the device.
+  HYBRIDGEN_HD std::int64_t packed_row(std::int64_t i) const { return packed.first_row + i - device_rows; }
+  HYBRIDGEN_HD std::int64_t packed_score(std::int64_t i) const {
+    return packed.first_score + i - device_rows;
+  }
+};
 
 }  // namespace hybridgen::cuda
