@@ -38,13 +38,14 @@ std::vector<RequestBuffers> slots_of(const HostModel& model, const MemoryPlan& p
   return slots;
 }
 
-const kernels::Half* on_card(const kernels::Half* matrix, std::int64_t elements, TierMemory& memory) {
+// Null where there is none.
+template <class T>
+const T* on_card(const T* matrix, std::int64_t elements, TierMemory& memory) {
   if (matrix == nullptr) return nullptr;
-  const auto bytes = static_cast<Bytes>(elements * static_cast<std::int64_t>(sizeof *matrix));
-  std::byte* to = memory.allocate(bytes);
-  check(cudaMemcpy(to, matrix, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice),
-        "upload of the predictor");
-  return reinterpret_cast<const kernels::Half*>(to);
+  T* to = memory.array<T>(elements);
+  check(cudaMemcpy(to, matrix, static_cast<std::size_t>(elements) * sizeof(T), cudaMemcpyHostToDevice),
+        "upload of what was fitted");
+  return to;
 }
 
 // Where one was fitted: in memory of its own.
@@ -65,6 +66,10 @@ ModelWeights weights_on_card(const HostModel& model, TierMemory& memory) {
         "upload of the weights");
   ModelWeights weights = weights_at(model.shape, base);
   upload_predictor(from, memory, weights);
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    const std::int64_t elements = model.shape.kv_width() * model.shape.head_dim;
+    weights.layers[i].skew = on_card(from.layers.at(i).skew, elements, memory);
+  }
   return weights;
 }
 
@@ -103,10 +108,6 @@ class CudaExecutor final : public RealExecutor {
         moved_(model_->shape, plan_) {
     capabilities_.executor = "cuda";
     capabilities_.kinds.fill(true);
-    for (const OpKind kind : {OpKind::partial_keys, OpKind::partial_select, OpKind::send_choice,
-                              OpKind::pool_row, OpKind::attend_fetched}) {
-      capabilities_.kinds[static_cast<std::size_t>(kind)] = false;
-    }
     for (const auto& prompt : feed_.prompts) {
       tokens_.push_back(prompt);
       tokens_.back().reserve(prompt.size() + static_cast<std::size_t>(new_tokens));
@@ -194,10 +195,14 @@ class CudaExecutor final : public RealExecutor {
     if (seen) allocations_in_steps_ += allocations() - asked_before;
   }
 
-  // The step's sampled tokens join their requests; what the samples produce is known by now.
+  // The step's sampled tokens join their requests; what the samples, and the card's choices, produce is known
+  // by now.
   void take_tokens(CudaStepRun& run) {
     const auto vocab = static_cast<std::size_t>(model_->shape.vocab);
     for (const Op& op : run.step->ops) {
+      if (op.kind == OpKind::partial_select && op.produces.valid()) {
+        run.outcomes[op.produces.index()] = run.chosen[op.slot.index()][static_cast<std::size_t>(op.layer)];
+      }
       if (op.kind != OpKind::sample) continue;
       const std::size_t request = op.request.index();
       const std::int32_t token = state_.sampled[request];
@@ -278,7 +283,7 @@ std::unique_ptr<RealExecutor> make_cuda_executor(const Machine& machine,
                                                  CudaOptions options) {
   if (const CudaStatus status = cuda_available(); !status.available)
     throw NotAvailable("executor cuda: " + status.text);
-  check_playable_by_cuda(machine, model->shape, plan);
+  check_playable_by_cuda(machine, model->shape);
   return std::make_unique<CudaExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens,
                                         options);
 }

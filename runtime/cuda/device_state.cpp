@@ -6,6 +6,7 @@
 
 #include "core/base/check.hpp"
 #include "core/machine/tiles.hpp"
+#include "core/policy/model_ops.hpp"
 #include "runtime/cuda/logic/split.hpp"
 #include "runtime/cuda/mapped_flag.hpp"
 #include "runtime/kernels/rope.hpp"
@@ -61,6 +62,7 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   offsets_stride_ = shape.query_heads + 1;
   const std::int64_t exchanges = offsets_at(slots_, 0);
   if (plan.lookahead.predicts) take_lookahead(shape, plan);
+  if (plan.partial.columns > 0) take_partial(shape, plan);
   offsets = device_.array<std::int32_t>(exchanges);
   host_offsets = mapped_.array<std::int32_t>(exchanges);
   sampled = mapped_.array<std::int32_t>(count);
@@ -144,6 +146,41 @@ void DeviceState::take_lookahead(const ModelShape& shape, const MemoryPlan& plan
   if (plan.lookahead.fitted) low_rank = device_.array<float>(rows * shape.predictor.rank);
   slope = device_.array<float>(rows * shape.query_heads);
   shift = device_.array<float>(rows * shape.query_heads);
+}
+
+PartialStore DeviceState::partial_store(const ModelShape& shape, const MemoryPlan& plan, Tokens slots) {
+  PartialStore store;
+  store.slots = slots;
+  store.columns = plan.partial.columns;
+  store.width = partial_width(plan.partial.columns);
+  store.skew = device_.array<float>(shape.kv_width() * store.columns);
+  store.keys = device_.allocate(slots * partial_row_bytes(shape, plan));
+  PoolStore& pool = store.pool;
+  for (std::int32_t** rows : {&pool.position, &pool.reads, &pool.last, &pool.free}) {
+    *rows = device_.array<std::int32_t>(shape.kv_heads * slots);
+  }
+  for (std::int32_t** heads : {&pool.taken, &pool.free_count, &pool.newest}) {
+    *heads = device_.array<std::int32_t>(shape.kv_heads);
+  }
+  return store;
+}
+
+void DeviceState::take_partial(const ModelShape& shape, const MemoryPlan& plan) {
+  whole_layers_ = plan.whole_layers;
+  partial_layers_ = plan.pooled_layers(shape.layers);
+  for (const SlotPlan& slot : plan.slots) {
+    for (int i = 0; i < partial_layers_; ++i) partial_.push_back(partial_store(shape, plan, slot.pool_slots));
+  }
+  column_weights = device_.array<double>(shape.kv_width());
+  skewed_query = device_.array<float>(shape.query_heads * partial_width(plan.partial.columns));
+  passing = device_.array<unsigned>(1);
+  counts = device_.array<std::int32_t>(count_at(slots_, 0));
+  host_counts = mapped_.array<std::int32_t>(count_at(slots_, 0));
+}
+
+const PartialStore& DeviceState::partial(std::size_t slot, int layer) const {
+  return partial_.at(slot * static_cast<std::size_t>(partial_layers_) +
+                     static_cast<std::size_t>(layer - whole_layers_));
 }
 
 void DeviceState::take_kept(const ModelShape& shape, const MemoryPlan& plan,

@@ -10,6 +10,7 @@
 #include "core/step/step.hpp"
 #include "runtime/cuda/device_memory.hpp"
 #include "runtime/cuda/kernels/kept_store.cuh"
+#include "runtime/cuda/kernels/partial_store.cuh"
 #include "runtime/cuda/kernels/partials.hpp"
 #include "runtime/cuda/step_params.hpp"
 #include "runtime/host/request_buffers.hpp"
@@ -59,6 +60,17 @@ class DeviceState {
   float* low_rank = nullptr;                 // [tokens of a decode step][rank], of the fitted predictor
   float *slope = nullptr, *shift = nullptr;  // [slot][query_heads], from predicted to true logits
 
+  // Of plans that choose host rows by a few columns of K; else null.
+  double* column_weights = nullptr;     // [kv_heads][head_dim], of the layer at hand
+  float* skewed_query = nullptr;        // [query_heads][width], the same
+  unsigned* passing = nullptr;          // the same
+  std::int32_t* counts = nullptr;       // [slot][buffer]: rows per query head
+  std::int32_t* host_counts = nullptr;  // mapped: as counts, sent down
+  const PartialStore& partial(std::size_t slot, int layer) const;
+  std::int64_t count_at(std::size_t slot, int buffer) const {
+    return static_cast<std::int64_t>(slot) * exchange_buffers_ + buffer;
+  }
+
   // Of plans that keep chosen rows; else null.
   float* kept_scores = nullptr;     // [query_heads][segment_tokens], of the layer at hand
   float* pooled_mass = nullptr;     // [kv_heads][staging_tokens], the same
@@ -89,6 +101,8 @@ class DeviceState {
   void take_params();
   void take_tokens(const TokenFeed& feed, Tokens new_tokens);
   void take_stores(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
+  void take_partial(const ModelShape& shape, const MemoryPlan& plan);
+  PartialStore partial_store(const ModelShape& shape, const MemoryPlan& plan, Tokens slots);
   void take_lookahead(const ModelShape& shape, const MemoryPlan& plan);
   void take_kept(const ModelShape& shape, const MemoryPlan& plan, const std::vector<RequestBuffers>& slots);
   ParamBlock block_at(std::byte* base) const;
@@ -101,8 +115,11 @@ class DeviceState {
   std::size_t slots_ = 0;
   std::int64_t exchange_buffers_ = 1;
   std::int64_t offsets_stride_ = 0;
-  KvStore* segment_ = nullptr;    // [layer][slot], on the card
-  KvStore* staging_ = nullptr;    // [buffer][slot]
+  KvStore* segment_ = nullptr;         // [layer][slot], on the card
+  KvStore* staging_ = nullptr;         // [buffer][slot]
+  std::vector<PartialStore> partial_;  // [slot][layer from whole_layers on]
+  int whole_layers_ = 0;
+  int partial_layers_ = 0;
   std::vector<KeptStore> kept_;   // [slot][layer], without `next`
   std::int32_t* next_ = nullptr;  // [layer][slot][kv_heads]
 };

@@ -12,6 +12,7 @@
 #include "runtime/cuda/kernels/embed.cuh"
 #include "runtime/cuda/kernels/evict_row.cuh"
 #include "runtime/cuda/kernels/exchange.cuh"
+#include "runtime/cuda/kernels/fetched.cuh"
 #include "runtime/cuda/kernels/gemm.cuh"
 #include "runtime/cuda/kernels/gemv.cuh"
 #include "runtime/cuda/kernels/join_partials.cuh"
@@ -21,6 +22,7 @@
 #include "runtime/cuda/kernels/lookahead.cuh"
 #include "runtime/cuda/kernels/norm.cuh"
 #include "runtime/cuda/kernels/pages.cuh"
+#include "runtime/cuda/kernels/partial_keys.cuh"
 #include "runtime/cuda/kernels/prefill_attend.cuh"
 #include "runtime/cuda/kernels/prompt_mass.cuh"
 #include "runtime/cuda/kernels/rope_store.cuh"
@@ -51,6 +53,7 @@ GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const Memor
       kv_type_(kv_type_of(plan.kv_dtype)),
       row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
       lookahead_(plan.lookahead),
+      partial_(plan.partial),
       page_tokens_(plan.page_tokens),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
@@ -118,16 +121,23 @@ void GpuOps::enqueue(const Step& step, const Op& op, cudaStream_t stream) const 
       return choose_pages(step, op, stream);
     case OpKind::attend_pages:
       return attend_to_pages(step, op, stream);
+    case OpKind::partial_keys:
+      return keep_partial_keys(step, op, stream);
+    case OpKind::partial_select:
+      return choose_partial(step, op, stream);
+    case OpKind::send_choice:
+      return choice_down(op, stream);
+    case OpKind::pool_row:
+      return pool_row({params_of(op), device_store(op), host_store(op),
+                       state_.partial(op.slot.index(), op.layer).pool.newest, shape_.kv_heads, row_bytes_},
+                      stream);
+    case OpKind::attend_fetched:
+      return attend_to_fetched(step, op, stream);
     case OpKind::host_logits:
     case OpKind::select:
     case OpKind::pack_rows:
     case OpKind::host_attend:
     case OpKind::pack_keys:
-    case OpKind::partial_keys:
-    case OpKind::partial_select:
-    case OpKind::send_choice:
-    case OpKind::pool_row:
-    case OpKind::attend_fetched:
       break;
   }
   HG_CHECK(false, "op " << op.id.value << " (" << name_of(op.kind) << ") is none of a stream's");
@@ -470,6 +480,46 @@ void GpuOps::logits_of_packed(const Step& step, const Op& op, cudaStream_t strea
   row_logits({packed_of(op), heads_, kv_type_, state_.qkv + place_of(step, op).first_query * state_.qkv_width,
               exchange.device_packed_keys, scale_, state_.joint_splits, exchange.device_chosen_scores},
              stream);
+}
+
+void GpuOps::keep_partial_keys(const Step& step, const Op& op, cudaStream_t stream) const {
+  const float* skew = weights_.layers.at(static_cast<std::size_t>(op.layer)).skew;
+  partial_keys(
+      {params_of(op), op.work.first_token == 0, state_.partial(op.slot.index(), op.layer), device_store(op),
+       heads_, kv_type_, state_.qkv + place_of(step, op).first_query * state_.qkv_width, state_.qkv_width,
+       skew, state_.column_weights, partial_.pool_tokens, partial_.evict},
+      kCopyBlocks, stream);
+}
+
+void GpuOps::choose_partial(const Step& step, const Op& op, cudaStream_t stream) const {
+  const RequestBuffers& request = slots_.at(op.slot.index());
+  const float* predicted =
+      state_.predicted[op.work.buffer] + place_of(step, op).first_query * shape_.q_width();
+  partial_select({params_of(op), state_.partial(op.slot.index(), op.layer), heads_, kv_type_, predicted,
+                  scale_, static_cast<float>(op.work.alpha_milli) / 1000.0F, state_.joint_splits,
+                  state_.skewed_query, request.device_scores, state_.passing, exchange_of(op).device_rows,
+                  request.size().exchange_rows_per_head,
+                  state_.counts + state_.count_at(op.slot.index(), op.work.buffer)},
+                 stream);
+}
+
+void GpuOps::choice_down(const Op& op, cudaStream_t stream) const {
+  const std::int64_t at = state_.count_at(op.slot.index(), op.work.buffer);
+  const Exchange& exchange = exchange_of(op);
+  send_choice(
+      {state_.counts + at, exchange.device_rows, slots_.at(op.slot.index()).size().exchange_rows_per_head,
+       shape_.query_heads, state_.host_counts + at, exchange.rows},
+      kScoreBlocks, stream);
+}
+
+void GpuOps::attend_to_fetched(const Step& step, const Op& op, cudaStream_t stream) const {
+  const Exchange& exchange = exchange_of(op);
+  const Tokens query = place_of(step, op).first_query;
+  attend_fetched({params_of(op), state_.counts + state_.count_at(op.slot.index(), op.work.buffer),
+                  exchange.device_packed_keys, exchange.device_packed, device_store(op), heads_, kv_type_,
+                  state_.qkv + query * state_.qkv_width, scale_, state_.space, state_.joint_splits,
+                  state_.attended + query * shape_.q_width()},
+                 stream);
 }
 
 // Logits of both queries over the device's rows, then the line between them.

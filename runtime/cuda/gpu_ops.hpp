@@ -67,6 +67,10 @@ class GpuOps {
   void join(const Step& step, const Op& op, cudaStream_t stream) const;
   void logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const;
   void fit(const Step& step, const Op& op, cudaStream_t stream) const;
+  void keep_partial_keys(const Step& step, const Op& op, cudaStream_t stream) const;
+  void choose_partial(const Step& step, const Op& op, cudaStream_t stream) const;
+  void choice_down(const Op& op, cudaStream_t stream) const;
+  void attend_to_fetched(const Step& step, const Op& op, cudaStream_t stream) const;
   void score(const Step& step, const Op& op, cudaStream_t stream) const;
   void keep(const Op& op, cudaStream_t stream) const;
   void choose_pages(const Step& step, const Op& op, cudaStream_t stream) const;
@@ -81,6 +85,7 @@ class GpuOps {
   KvType kv_type_;
   int row_bytes_;  // one K or V row of one head
   LookaheadPlan lookahead_;
+  PartialPlan partial_;
   Tokens page_tokens_;  // of a page whose bounds are kept
   float scale_;         // 1 / sqrt(head_dim)
 };

@@ -1,6 +1,7 @@
 #include "runtime/cuda/host_lane.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "runtime/cuda/mapped_flag.hpp"
 
@@ -63,6 +64,7 @@ void HostLane::carry_out(CudaStepRun& run, const Op& op, Team& team) {
   record.start = now_();
   if (ready) {
     try {
+      take_choice(run, op);
       ByteCounter bytes(machine_, machine_.lane(op.lane).processor, run.channel_bytes);
       const std::int64_t count = ops_.run({*run.step, op, team, bytes}, slots_.at(op.slot.index()));
       if (op.produces.valid()) run.outcomes[op.produces.index()] = count;
@@ -78,6 +80,16 @@ void HostLane::carry_out(CudaStepRun& run, const Op& op, Team& team) {
   if (run.joins->ops[op.id.index()].raises_flag) {
     raise(state_.flags[op.id.index() * kFlagStride], run.sequence);
   }
+}
+
+// Where the card chooses, its choice lies in mapped memory once it has been sent down.
+void HostLane::take_choice(CudaStepRun& run, const Op& op) {
+  const bool packs = op.kind == OpKind::pack_keys || op.kind == OpKind::pack_rows;
+  if (!packs || state_.host_counts == nullptr) return;
+  std::vector<std::int64_t>& counts = slots_.at(op.slot.index()).exchange(op.work.buffer).counts;
+  std::int32_t& count = state_.host_counts[state_.count_at(op.slot.index(), op.work.buffer)];
+  std::fill(counts.begin(), counts.end(), std::atomic_ref(count).load(std::memory_order_relaxed));
+  publish_choice(run, op);
 }
 
 bool HostLane::wait_for_streams(const CudaStepRun& run, const Op& op) {

@@ -34,6 +34,7 @@ class HostLane {
   void serve(Team& team);
   void carry_out(CudaStepRun& run, const Op& op, Team& team);
   bool wait_for_streams(const CudaStepRun& run, const Op& op);
+  void take_choice(CudaStepRun& run, const Op& op);
   void publish_choice(CudaStepRun& run, const Op& op);
 
   const Machine& machine_;

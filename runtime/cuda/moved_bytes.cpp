@@ -2,6 +2,7 @@
 
 #include "core/base/check.hpp"
 #include "core/machine/tiles.hpp"
+#include "core/policy/model_ops.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -71,6 +72,27 @@ void MovedBytes::count_pages(const Op& op, ByteCounter& bytes) const {
   bytes.access(plan_.device_tier, head_rows * head_row_);
 }
 
+void MovedBytes::count_partial(const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
+  const Work& work = op.work;
+  const TierId device = plan_.device_tier;
+  const Bytes row = shape_.kv_heads * head_row_;
+  const Bytes partial_row = partial_row_bytes(shape_, plan_);
+  const bool prompt = work.first_token == 0;
+  if (op.kind == OpKind::partial_keys) {
+    const int columns = prompt ? shape_.head_dim : plan_.partial.columns;
+    bytes.access(device, work.tokens * (row + partial_row) + skew_bytes(shape_, columns));
+  }
+  if (op.kind == OpKind::partial_select) {
+    bytes.access(device, work.tokens * partial_row + skew_bytes(shape_, plan_.partial.columns));
+  }
+  if (op.kind == OpKind::send_choice) bytes.copy(device, plan_.exchange_tier, chosen * kIndexBytes);
+  if (op.kind == OpKind::pool_row) {
+    bytes.copy(device, plan_.host_k(op.layer), row + shape_.kv_heads * kIndexBytes);
+    bytes.copy(device, plan_.host_v(op.layer), row);
+  }
+  if (op.kind == OpKind::attend_fetched) bytes.access(device, 2 * (chosen + shape_.query_heads) * head_row_);
+}
+
 void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, ByteCounter& bytes) const {
   const TierId device = plan_.device_tier;
   const std::int64_t packed = chosen / plan_.exchange_group;        // rows: a group's heads share them
@@ -123,12 +145,13 @@ void MovedBytes::count(const Step& step, const Op& op, std::int64_t chosen, Byte
     case OpKind::pack_rows:
     case OpKind::host_attend:
     case OpKind::pack_keys:
+      break;
     case OpKind::partial_keys:
     case OpKind::partial_select:
     case OpKind::send_choice:
     case OpKind::pool_row:
     case OpKind::attend_fetched:
-      break;
+      return count_partial(op, chosen, bytes);
     case OpKind::score_prompt:
     case OpKind::keep_rows:
     case OpKind::evict_row:

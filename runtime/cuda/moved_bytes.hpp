@@ -19,6 +19,7 @@ class MovedBytes {
 
  private:
   void count_pages(const Op& op, ByteCounter& bytes) const;
+  void count_partial(const Op& op, std::int64_t chosen, ByteCounter& bytes) const;
   void count_kept(const Op& op, ByteCounter& bytes) const;
   void count_weights(const Step& step, const Op& op, ByteCounter& bytes) const;
 

@@ -3,13 +3,12 @@
 
 #include "core/machine/machine.hpp"
 #include "core/machine/model_shape.hpp"
-#include "core/residency/memory_plan.hpp"
 
 namespace hybridgen::cuda {
 
 // NotAvailable with one sentence: the roles device, h2d and d2h must lie on a GPU's lanes and host on a
 // CPU's; the kernels take head_dim 64 or 128, up to 8 query heads per KV head, and widths that are multiples
-// of 8; attention: host, lookahead and sink_tokens are not played yet.
-void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, const MemoryPlan& plan);
+// of 8. What a policy asks for is no reason: every op kind has its kernels.
+void check_playable_by_cuda(const Machine& machine, const ModelShape& shape);
 
 }  // namespace hybridgen::cuda

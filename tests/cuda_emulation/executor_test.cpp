@@ -226,6 +226,18 @@ TEST_F(CardExecutor, FittedPredictor_logitsOfTheHost) {
                       ModelFamily::qwen3, 8);
 }
 
+TEST_F(CardExecutor, InfiniGen_everyEviction_logitsOfTheHost) {
+  const std::map<std::string, std::int64_t> few = {
+      {"budget_tokens", 12}, {"whole_layers", 1}, {"partial_ratio", 300'000}, {"alpha", 2'000}};
+  expect_host_results({"infinigen", few, {}, KvDtype::f32});
+  expect_host_results({"infinigen", few, {}, KvDtype::f16});
+  for (int evict = 0; evict < 3; ++evict) {
+    std::map<std::string, std::int64_t> bounded = few;
+    bounded.insert({{"pool_tokens", 20}, {"pool_evict", evict}});
+    expect_host_results({"infinigen", bounded, {}, KvDtype::f32});
+  }
+}
+
 // Norms with biases, learned positions, ReLU, biases of projections, norms of q and k.
 TEST_F(CardExecutor, EveryFamily_logitsOfTheHost) {
   for (const ModelFamily family : all_families()) {
