@@ -80,8 +80,8 @@ namespace avx512 {
 // For few heads fp16 rows are widened and multiplied as fast as they are split for the tile unit; bf16 rows
 // need no splitting.
 template <class T>
-static bool tiles_pay(int group, int head_dim) {
-  const int least = std::is_same_v<T, Bfloat> ? 1 : head_dim == 64 ? 5 : 7;
+static bool tiles_pay(int group, int least_for_half) {
+  const int least = std::is_same_v<T, Bfloat> ? 1 : least_for_half;
   return active_isa() == Isa::amx && group >= least && group <= amx::kMostHeads;
 }
 
@@ -89,7 +89,7 @@ template <class T>
 static std::int64_t logits_of_many(const float* q, int group, int head_dim, const T* k, std::int64_t rows,
                                    float scale, float* scores, std::int64_t stride) {
   if constexpr (sizeof(T) == 2) {
-    if (tiles_pay<T>(group, head_dim)) {
+    if (tiles_pay<T>(group, head_dim == 64 ? 5 : 8)) {
       if (head_dim == 64) return amx::logits<T, 64>(q, group, k, rows, scale, scores, stride);
       if (head_dim == 128) return amx::logits<T, 128>(q, group, k, rows, scale, scores, stride);
     }
@@ -111,7 +111,7 @@ template <class T>
 static std::int64_t weighted_of_many(const float* p, std::int64_t stride, int group, int head_dim, const T* v,
                                      std::int64_t rows, float* out) {
   if constexpr (sizeof(T) == 2) {
-    if (tiles_pay<T>(group, head_dim)) {
+    if (tiles_pay<T>(group, head_dim == 64 ? 5 : 7)) {
       if (head_dim == 64) return amx::weighted<T, 64>(p, stride, group, v, rows, out);
       if (head_dim == 128) return amx::weighted<T, 128>(p, stride, group, v, rows, out);
     }

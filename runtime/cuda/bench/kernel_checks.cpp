@@ -7,7 +7,7 @@ namespace hybridgen::cuda {
 const std::vector<KernelCheck>& kernel_checks() {
   static const std::vector<KernelCheck> kChecks = [] {
     std::vector<KernelCheck> all = attention_checks();
-    for (const auto& more : {row_checks(), layer_checks(), kept_checks(), choice_checks()})
+    for (const auto& more : {row_checks(), layer_checks(), kept_checks(), choice_checks(), partial_checks()})
       all.insert(all.end(), more.begin(), more.end());
     return all;
   }();

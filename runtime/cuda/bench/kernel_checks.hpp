@@ -47,6 +47,7 @@ std::vector<KernelCheck> layer_checks();
 std::vector<KernelCheck> row_checks();
 std::vector<KernelCheck> kept_checks();
 std::vector<KernelCheck> choice_checks();
+std::vector<KernelCheck> partial_checks();
 
 // G of 1, 3, 4, 5, 7, 8, head dim 64 and 128, fp16, fp32 and bf16 KV.
 std::vector<CheckShape> check_shapes(std::int64_t most_tokens, unsigned seed);
