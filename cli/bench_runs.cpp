@@ -98,10 +98,11 @@ std::vector<Measurement> BenchRuns::decode(Tokens context) {
   const Machine& machine = platform().machine;
   const std::shared_ptr<const HostModel> model = dummy_model();
   std::vector<Measurement> figures;
-  for (const PresetEntry& preset : preset_registry()) {
+  for (const DecodeCase& each : decode_cases()) {
     DecodeBench bench;
-    bench.composition = preset.composition;
-    bench.params = bench_params(preset.composition);
+    bench.name = each.name;
+    bench.composition = each.composition;
+    bench.params = each.params;
     bench.context = context;
     try {
       const auto measured = measure_decode(
@@ -115,8 +116,8 @@ std::vector<Measurement> BenchRuns::decode(Tokens context) {
     } catch (const UserError& error) {
       // Too large for this machine, or a part that this executor does not play: said, and the next one goes
       // on.
-      figures.push_back({preset.name, std::to_string(context) + " tokens: " + error.what(),
-                         "not possible here", "1", 1, 0, std::nullopt});
+      figures.push_back({each.name, std::to_string(context) + " tokens: " + error.what(), "not possible here",
+                         "1", 1, 0, std::nullopt});
     }
   }
   return figures;

@@ -53,6 +53,20 @@ Params bench_params(const Composition& composition, const std::map<std::string, 
   return params;
 }
 
+std::vector<DecodeCase> decode_cases() {
+  std::vector<DecodeCase> cases;
+  for (const PresetEntry& preset : preset_registry()) {
+    cases.push_back({preset.name, preset.composition, bench_params(preset.composition)});
+  }
+  Composition ahead = find_preset("hybridgen")->composition;
+  ahead.lookahead = "choose";
+  cases.push_back({"hybridgen, one layer ahead", ahead, bench_params(ahead)});
+  constexpr std::int64_t kByKvGroup = 1;
+  cases.push_back(
+      {"hybridgen by KV group, one layer ahead", ahead, bench_params(ahead, {{"select_by", kByKvGroup}})});
+  return cases;
+}
+
 std::vector<Tokens> decode_contexts() {
   return {32768, 8192, 131072};
 }

@@ -15,7 +15,15 @@ namespace hybridgen {
 // them.
 Params bench_params(const Composition& composition, const std::map<std::string, std::int64_t>& values = {});
 
-// Contexts at which every preset decodes, most telling first.
+// What decodes at every context: each preset, and HybridGen one layer ahead, by query head and by KV group.
+struct DecodeCase {
+  std::string name;
+  Composition composition;
+  Params params;
+};
+std::vector<DecodeCase> decode_cases();
+
+// Contexts at which they decode, most telling first.
 std::vector<Tokens> decode_contexts();
 
 // Whole runs, prompt and all, whose records are kept: for a forced simulation to be held against.

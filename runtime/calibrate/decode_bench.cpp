@@ -116,8 +116,7 @@ std::vector<Measurement> measure_decode(const Machine& machine, const ModelShape
   std::vector<Measurement> figures;
   const auto add = [&](const std::string& quantity, const char* unit, const std::vector<double>& values) {
     const Figure figure = figure_of(values);
-    figures.push_back(
-        {bench.composition.preset, condition, quantity, unit, figure.value, figure.spread, std::nullopt});
+    figures.push_back({bench.name, condition, quantity, unit, figure.value, figure.spread, std::nullopt});
   };
   add("step time", "ms", samples.step_ms);
   add("time between steps", "ms", samples.between_ms);

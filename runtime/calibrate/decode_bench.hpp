@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/machine/machine.hpp"
@@ -17,6 +18,7 @@
 namespace hybridgen {
 
 struct DecodeBench {
+  std::string name;  // what the figures are of
   Composition composition;
   Params params;
   KvDtype kv_dtype = KvDtype::f16;

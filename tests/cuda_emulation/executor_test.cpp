@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/calibrate/decode_bench.hpp"
 #include "tests/cuda_emulation/card.hpp"
 #include "tests/support/host_world.hpp"
 
@@ -98,6 +99,8 @@ class CardExecutor : public ::testing::Test {
     }
   }
 
+  Machine machine_ = card_machine();
+
  private:
   // fp32 sums in another order; a 16-bit K or V may be rounded to its neighbour.
   static float bound(KvDtype dtype) {
@@ -120,8 +123,6 @@ class CardExecutor : public ::testing::Test {
       }
     }
   }
-
-  Machine machine_ = card_machine();
 };
 
 TEST_F(CardExecutor, FullGpu_logitsOfTheHost) {
@@ -244,6 +245,38 @@ TEST_F(CardExecutor, EveryFamily_logitsOfTheHost) {
     SCOPED_TRACE(name_of(family));
     expect_host_results({"hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {}, KvDtype::f32},
                         family);
+  }
+}
+
+// How bench-machine times long contexts: K and V are random, no prompt comes first.
+TEST_F(CardExecutor, DecodeWithoutAPrompt_everyPreset_takesTheStepsItShould) {
+  const auto model = model_of(card_shape(ModelFamily::llama));
+  for (const PresetEntry& preset : preset_registry()) {
+    SCOPED_TRACE(preset.name);
+    DecodeBench bench;
+    bench.name = preset.name;
+    bench.composition = preset.composition;
+    bench.params = params_for({preset.name,
+                               {{"device_kv_tokens", 9},
+                                {"topk_ratio", 300'000},
+                                {"budget_tokens", 40},
+                                {"page_tokens", 4},
+                                {"whole_layers", 1}},
+                               {},
+                               KvDtype::f16});
+    bench.context = 60;
+    bench.warm_up_steps = 1;
+    bench.steps = 3;
+    const auto figures = measure_decode(
+        card_machine(), model->shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens) {
+          CudaOptions options;
+          options.most_query_tokens = 1;
+          options.random_kv = true;
+          return make_cuda_executor(machine_, model, plan, std::move(feed), new_tokens, options);
+        });
+    ASSERT_FALSE(figures.empty());
+    EXPECT_EQ(figures[0].subject, preset.name);
+    EXPECT_GT(figures[0].value, 0);
   }
 }
 

@@ -86,6 +86,7 @@ TEST_P(Decode, OfAContextThatNobodyPrefilled_stepsFindAllOfIt) {
   model->weights = dummy_weights(shape, 1, [&](Bytes bytes) { return memory->allocate(bytes); });
   model->memory = memory;
   DecodeBench bench;
+  bench.name = GetParam();
   bench.composition = test::preset_composition(GetParam());
   bench.params = test::params_for(bench.composition, {{"device_kv_tokens", 16}, {"topk_ratio", 100'000}});
   bench.context = 200;
@@ -118,6 +119,7 @@ TEST_P(Decode, ThatDoesNotFit_saysSoBeforeAnythingIsTaken) {
   const LaneId lane = machine.add_lane("host", cpu, 1);
   for (const Role role : {Role::host, Role::h2d, Role::d2h, Role::device}) machine.set_role(role, lane);
   DecodeBench bench;
+  bench.name = GetParam();
   bench.composition = test::preset_composition(GetParam());
   bench.params = test::params_for(bench.composition, {});
   bench.context = 100;

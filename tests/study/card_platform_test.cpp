@@ -97,6 +97,14 @@ TEST(BenchCases, EveryPreset_hasAValueForEachParameter) {
   EXPECT_EQ(bench_params(find_preset("hybridgen")->composition, {{"topk_ratio", 7}}).get("topk_ratio"), 7);
 }
 
+TEST(BenchCases, Decode_everyPresetAndOneLayerAhead) {
+  const std::vector<DecodeCase> cases = decode_cases();
+  EXPECT_EQ(cases.size(), preset_registry().size() + 2);
+  EXPECT_EQ(cases.back().composition.lookahead, "choose");
+  EXPECT_EQ(cases.back().params.get("select_by"), 1);
+  EXPECT_EQ(cases.back().params.get("device_kv_tokens"), 1024);
+}
+
 TEST(BenchCases, EveryRecordedExperiment_comesBackFromItsOwnFile) {
   const std::string path = ::testing::TempDir() + "/recorded.yaml";
   for (RecordedCase recorded : recorded_cases("llama-3.1-8b")) {
