@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs a program in a small software-emulated machine with three NUMA nodes.
 
-    run_in_vm.py [--data PATH]... PROGRAM [ARGUMENT...]
+    run_in_vm.py [--data PATH]... [--cxl] PROGRAM [ARGUMENT...]
 
-Nodes 0 and 1 have two cores each, node 2 has none: so does Linux show a CXL memory expander. The guest is a kernel
+Nodes 0 and 1 have two cores each, node 2 has none: so does Linux show a CXL memory expander. With --cxl it is one: an
+emulated type-3 device (cxl_device.py; `./dev setup --cxl`). The guest is a kernel
 that `./dev setup` unpacked, and an initial file system made here of the program, the shared libraries it names, and
 the data files, all at their own paths. What it says comes out here; the status is the program's. Where the machine
 cannot be made the status is 77 with a reason: ctest's skip. It proves placement, never time.
@@ -19,8 +20,11 @@ import subprocess
 import sys
 import tempfile
 
+import cxl_device
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNEL = ROOT / "build" / "numa-machine" / "vmlinuz"
+MODULES = KERNEL.parent / "modules"
 TOOLS = ("qemu-system-x86_64", "busybox", "cpio")
 SKIPPED = 77
 BROKEN = 125  # the machine died or hung
@@ -40,7 +44,8 @@ INIT = """#!/bin/busybox sh
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
-export PATH=/bin HOME=/tmp
+export PATH=/bin:/usr/bin HOME=/tmp
+{bring_up}
 {command}
 echo "{status} $?"
 poweroff -f
@@ -53,12 +58,14 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
-def check_tools():
+def check_tools(cxl):
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         skip(f"not installed: {', '.join(missing)}; ./dev setup installs them")
     if not KERNEL.is_file():
         skip(f"{KERNEL.relative_to(ROOT)} is not there; ./dev setup unpacks it")
+    if cxl and cxl_device.missing(MODULES):
+        skip(f"not there: {', '.join(cxl_device.missing(MODULES))}; ./dev setup --cxl installs them")
 
 
 def libraries(program):
@@ -76,16 +83,20 @@ def put(root, path):
     shutil.copy2(path, target)
 
 
-def file_system(folder, command, data):
+def file_system(folder, command, data, cxl):
     """The guest's initial file system as a gzipped cpio archive."""
     root = folder / "root"
     for name in ("bin", "dev", "proc", "sys", "tmp"):
         (root / name).mkdir(parents=True)
     shutil.copy2(shutil.which("busybox"), root / "bin" / "busybox")
-    for path in [command[0], *libraries(command[0]), *data]:
+    programs = [command[0], *(cxl_device.files() if cxl else [])]
+    for path in [*programs, *(library for program in programs for library in libraries(program)), *data]:
         put(root, path)
+    if cxl:
+        shutil.copytree(MODULES, root / "modules")
     init = root / "init"
-    init.write_text(INIT.format(command=shlex.join(command), status=STATUS), encoding="utf-8")
+    init.write_text(INIT.format(bring_up=cxl_device.BRING_UP if cxl else "", command=shlex.join(command), status=STATUS),
+                    encoding="utf-8")
     init.chmod(0o755)
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     archive = subprocess.run(["cpio", "--create", "--format=newc", "--quiet"], cwd=root, input=names.encode(),
@@ -95,20 +106,28 @@ def file_system(folder, command, data):
     return image
 
 
-def machine(image):
+def machine(image, cxl):
     """The command that starts it."""
-    arguments = ["qemu-system-x86_64", "-machine", "q35,hmat=on", "-accel", "tcg,thread=multi", "-cpu", "max",
-                 "-smp", f"{2 * CORES},sockets=2,cores={CORES},threads=1", "-m", f"{sum(MEMORY_MIB)}M",
+    sizes = cxl_device.OTHER_NODES_MIB if cxl else MEMORY_MIB
+    arguments = ["qemu-system-x86_64", "-machine", "q35,hmat=on" + (cxl_device.MACHINE if cxl else ""),
+                 "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", f"{2 * CORES},sockets=2,cores={CORES},threads=1",
+                 "-m", f"{sum(sizes)}M" + (cxl_device.MEMORY if cxl else ""),
                  "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
-    for node, size in enumerate(MEMORY_MIB):
+    if cxl:
+        arguments += cxl_device.arguments(image.parent)
+    for node, size in enumerate(sizes):
         has_cores = node < 2
         arguments += ["-object", f"memory-backend-ram,id=memory{node},size={size}M", "-numa",
                       f"node,nodeid={node},memdev=memory{node}" + ("" if has_cores else ",initiator=0")]
         if has_cores:
             arguments += ["-numa", f"cpu,node-id={node},socket-id={node}"]
     for (one, other), distance in DISTANCES.items():
+        if other >= len(sizes):
+            continue
         arguments += ["-numa", f"dist,src={one},dst={other},val={distance}"]
     for initiator, target, latency, bandwidth in SPEEDS:
+        if target >= len(sizes):
+            continue
         place = f"hmat-lb,initiator={initiator},target={target},hierarchy=memory"
         arguments += ["-numa", f"{place},data-type=access-latency,latency={latency}",
                       "-numa", f"{place},data-type=access-bandwidth,bandwidth={bandwidth}"]
@@ -135,16 +154,17 @@ def run(command, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", action="append", default=[], type=pathlib.Path, help="a file that the program reads")
+    parser.add_argument("--cxl", action="store_true", help="node 2 is the memory of an emulated CXL type-3 device")
     parser.add_argument("--seconds", type=int, default=280, help="limit (280)")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if not options.command:
         parser.error("PROGRAM is missing")
-    check_tools()
+    check_tools(options.cxl)
     command = [str(pathlib.Path(options.command[0]).resolve()), *options.command[1:]]
     with tempfile.TemporaryDirectory(prefix="hybridgen-numa-") as folder:
-        image = file_system(pathlib.Path(folder), command, [path.resolve() for path in options.data])
-        sys.exit(run(machine(image), options.seconds))
+        image = file_system(pathlib.Path(folder), command, [path.resolve() for path in options.data], options.cxl)
+        sys.exit(run(machine(image, options.cxl), options.seconds))
 
 
 if __name__ == "__main__":
