@@ -23,6 +23,10 @@ class GpuOps {
   void enqueue(const Step& step, const Op& op, cudaStream_t stream) const;
 
  private:
+  // Blocks of a transfer: loads enough under way for the link's latency, while most of the card computes on.
+  static constexpr int kCopyBlocks = 32;
+  static constexpr int kScoreBlocks = 8;
+
   // The op's request in the batch: its row, and where its query tokens start among all of the step's.
   struct RowPlace {
     std::size_t row = 0;
@@ -42,7 +46,7 @@ class GpuOps {
   KeptStore kept_of(const Op& op) const;
   float* lse_of(const Op& op) const { return state_.lse + op.slot.index() * shape_.query_heads; }
 
-  // Over all rows of the batch.
+  // gpu_layers.cpp: over all rows of the batch; but sample.
   void embed_rows(Tokens tokens, cudaStream_t stream) const;
   void norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const;
   void project_out(const Op& op, Tokens tokens, cudaStream_t stream) const;
@@ -52,30 +56,34 @@ class GpuOps {
   void norm(const NormWeights& weights, Tokens first, const RowParams* last_of_rows, Tokens tokens,
             cudaStream_t stream) const;
   void multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
-
-  // One request.
   void sample(const Step& step, const Op& op, cudaStream_t stream) const;
+
+  // gpu_attention.cpp, and from here on: one request.
   void attend_rows(const Step& step, const Op& op, cudaStream_t stream) const;
   void prefill(const Step& step, const Op& op, cudaStream_t stream) const;
   void logits(const Step& step, const Op& op, cudaStream_t stream) const;
   void joint(const Step& step, const Op& op, cudaStream_t stream) const;
+  void join(const Step& step, const Op& op, cudaStream_t stream) const;
+  void fit(const Step& step, const Op& op, cudaStream_t stream) const;
+  void logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_to_kept(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_to_pages(const Step& step, const Op& op, cudaStream_t stream) const;
+  void attend_to_fetched(const Step& step, const Op& op, cudaStream_t stream) const;
+
+  // gpu_exchange.cpp
   void copy(const Op& op, const KvStore& from, const KvStore& to, cudaStream_t stream) const;
   void query_down(const Step& step, const Op& op, cudaStream_t stream) const;
   void scores_up(const Op& op, cudaStream_t stream) const;
   void rows_up(const Op& op, cudaStream_t stream) const;
   void partial_up(const Op& op, cudaStream_t stream) const;
-  void join(const Step& step, const Op& op, cudaStream_t stream) const;
-  void logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const;
-  void fit(const Step& step, const Op& op, cudaStream_t stream) const;
-  void keep_partial_keys(const Step& step, const Op& op, cudaStream_t stream) const;
-  void choose_partial(const Step& step, const Op& op, cudaStream_t stream) const;
   void choice_down(const Op& op, cudaStream_t stream) const;
-  void attend_to_fetched(const Step& step, const Op& op, cudaStream_t stream) const;
+
+  // gpu_choices.cpp
   void score(const Step& step, const Op& op, cudaStream_t stream) const;
   void keep(const Op& op, cudaStream_t stream) const;
   void choose_pages(const Step& step, const Op& op, cudaStream_t stream) const;
-  void attend_to_pages(const Step& step, const Op& op, cudaStream_t stream) const;
-  void attend_to_kept(const Step& step, const Op& op, cudaStream_t stream) const;
+  void keep_partial_keys(const Step& step, const Op& op, cudaStream_t stream) const;
+  void choose_partial(const Step& step, const Op& op, cudaStream_t stream) const;
 
   const ModelShape& shape_;
   const ModelWeights& weights_;
