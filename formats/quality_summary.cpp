@@ -12,6 +12,7 @@ nlohmann::ordered_json as_json(const QualityRow& row) {
   nlohmann::ordered_json json;
   json["name"] = row.name;
   if (row.budget > 0) json["budget_tokens"] = row.budget;
+  if (row.budget > 0) json["budget"] = row.budget;
   json["predictions"] = quality.predictions;
   json["perplexity"] = quality.perplexity;
   json["reference_perplexity"] = quality.reference_perplexity;
