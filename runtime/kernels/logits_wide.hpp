@@ -119,7 +119,7 @@ template <class T, int kHeads, int kHeadDim>
 HG_TARGET_AVX512 static std::int64_t logits_wide(const float* q, const T* k, std::int64_t rows, float scale,
                                                  float* scores, std::int64_t stride) {
   using Tile = WideTile<T, kHeadDim>;
-  constexpr std::int64_t kAhead = 2 * 1024;  // bytes, in each stream
+  constexpr std::int64_t kAhead = (kHeads >= 7 && kHeadDim == 128 ? 4 : 2) * 1024;  // bytes, in each stream
   alignas(64) float arranged[Tile::kSteps * kHeads * kWidth];
   arrange_query<T, kHeads, kHeadDim>(q, scale, arranged);
   const std::int64_t half = rows / 2 / Tile::kRows * Tile::kRows;
