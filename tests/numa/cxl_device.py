@@ -1,8 +1,9 @@
 """An emulated CXL type-3 device as node 2 of the machine that run_in_vm.py starts.
 
-qemu's device offers persistent memory, which Linux 6.1 can map by itself: a region over the device's decoder, a namespace
-of kind devdax in it, and that taken as system RAM by kmem. The window that the firmware announces for CXL is the
-third proximity domain, so its memory comes up as node 2, without cores, as an expander's does. A few MiB per second.
+qemu's device offers persistent memory, which Linux 6.1 can map by itself: a region over the device's decoder, a
+namespace of kind devdax in it, and that taken as system RAM by kmem. The window that the firmware announces for CXL is
+the third proximity domain, so its memory comes up as node 2, without cores, as an expander's does. A few MiB per
+second.
 """
 
 import pathlib
@@ -52,6 +53,16 @@ def arguments(folder):
             # Empty, and needed: behind a single root port qemu 7.2 loses what is stored.
             "-device", "cxl-rp,port=1,bus=cxl.1,id=root-port-1,chassis=0,slot=3",
             "-device", "cxl-type3,bus=root-port-0,memdev=cxl-memory,lsa=cxl-labels,id=cxl-device"]
+
+
+def holds_data(folder):
+    """Whether the device's memory, a sparse file in that folder, has got any of what the guest stored.
+
+    The guest's own view is no proof: behind a single root port all of it looks right and this file stays empty.
+    """
+    stored = (folder / "memory").stat().st_blocks * 512
+    print(f"numa-machine: {stored / 2**20:.1f} MiB of the CXL device's memory are written")
+    return stored > 0
 
 
 # Of -machine, and what hot-plugged memory asks of -m.

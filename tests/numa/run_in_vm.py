@@ -4,10 +4,10 @@
     run_in_vm.py [--data PATH]... [--cxl] PROGRAM [ARGUMENT...]
 
 Nodes 0 and 1 have two cores each, node 2 has none: so does Linux show a CXL memory expander. With --cxl it is one: an
-emulated type-3 device (cxl_device.py; `./dev setup --cxl`). The guest is a kernel
-that `./dev setup` unpacked, and an initial file system made here of the program, the shared libraries it names, and
-the data files, all at their own paths. What it says comes out here; the status is the program's. Where the machine
-cannot be made the status is 77 with a reason: ctest's skip. It proves placement, never time.
+emulated type-3 device (cxl_device.py; `./dev setup --cxl`). The guest is a kernel that `./dev setup` unpacked, and an
+initial file system made here of the program, the shared libraries it names, and the data files, all at their own
+paths. What it says comes out here as it is said; the status is the program's. Where the machine cannot be made the
+status is 77 with a reason: ctest's skip. It proves placement, never time.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ MODULES = KERNEL.parent / "modules"
 TOOLS = ("qemu-system-x86_64", "busybox", "cpio")
 SKIPPED = 77
 BROKEN = 125  # the machine died or hung
+LATE = 124  # what `timeout` answers
 STATUS = "numa-machine: the program ended with"
 
 MEMORY_MIB = (512, 256, 64)
@@ -95,8 +97,8 @@ def file_system(folder, command, data, cxl):
     if cxl:
         shutil.copytree(MODULES, root / "modules")
     init = root / "init"
-    init.write_text(INIT.format(bring_up=cxl_device.BRING_UP if cxl else "", command=shlex.join(command), status=STATUS),
-                    encoding="utf-8")
+    bring_up = cxl_device.BRING_UP if cxl else ""
+    init.write_text(INIT.format(bring_up=bring_up, command=shlex.join(command), status=STATUS), encoding="utf-8")
     init.chmod(0o755)
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     archive = subprocess.run(["cpio", "--create", "--format=newc", "--quiet"], cwd=root, input=names.encode(),
@@ -135,20 +137,25 @@ def machine(image, cxl):
 
 
 def run(command, seconds):
-    """Passes the console through; returns the status that the guest's last line tells."""
-    try:
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                timeout=seconds, check=False)
-        console = result.stdout
-    except subprocess.TimeoutExpired as late:
-        console = (late.stdout or b"") + f"\nno end after {seconds} s\n".encode()
-    text = console.decode(errors="replace").replace("\r", "")
-    sys.stdout.write(text)
-    told = re.findall(rf"^{re.escape(STATUS)} (\d+)$", text, re.M)
-    if not told:
-        print("numa-machine: it did not come to its end")
+    """Passes the console through; returns the status that the guest's last line tells.
+
+    Line by line: whoever loses patience and ends this has seen how far the guest came.
+    """
+    told = None
+    with subprocess.Popen(["timeout", "--foreground", "--kill-after=5", str(seconds), *command],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as guest:
+        try:
+            for raw in guest.stdout:
+                line = raw.decode(errors="replace").replace("\r", "")
+                print(line, end="", flush=True)
+                told = re.match(rf"{re.escape(STATUS)} (\d+)$", line) or told
+        finally:
+            guest.terminate()
+    if told is None:
+        late = f": no end after {seconds} s" if guest.returncode == LATE else ""
+        print(f"\nnuma-machine: it did not come to its end{late}")
         return BROKEN
-    return int(told[-1])
+    return int(told[1])
 
 
 def main():
@@ -162,9 +169,15 @@ def main():
         parser.error("PROGRAM is missing")
     check_tools(options.cxl)
     command = [str(pathlib.Path(options.command[0]).resolve()), *options.command[1:]]
-    with tempfile.TemporaryDirectory(prefix="hybridgen-numa-") as folder:
-        image = file_system(pathlib.Path(folder), command, [path.resolve() for path in options.data], options.cxl)
-        sys.exit(run(machine(image, options.cxl), options.seconds))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(BROKEN))  # neither the machine nor its folder stays behind
+    with tempfile.TemporaryDirectory(prefix="hybridgen-numa-") as name:
+        folder = pathlib.Path(name)
+        image = file_system(folder, command, [path.resolve() for path in options.data], options.cxl)
+        status = run(machine(image, options.cxl), options.seconds)
+        if options.cxl and status == 0 and not cxl_device.holds_data(folder):
+            print("numa-machine: nothing that the guest stored reached the CXL device")
+            status = BROKEN
+    sys.exit(status)
 
 
 if __name__ == "__main__":
