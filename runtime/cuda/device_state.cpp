@@ -185,8 +185,6 @@ const PartialStore& DeviceState::partial(std::size_t slot, int layer) const {
 
 void DeviceState::take_kept(const ModelShape& shape, const MemoryPlan& plan,
                             const std::vector<RequestBuffers>& slots) {
-  next_ = device_.array<std::int32_t>(static_cast<std::int64_t>(shape.layers) *
-                                      static_cast<std::int64_t>(slots_) * shape.kv_heads);
   kept_scores = device_.array<float>(shape.query_heads * plan.segment_tokens);
   pooled_mass = device_.array<float>(shape.kv_heads * plan.staging_tokens);
   prompt_lse = device_.array<float>(most_tokens * shape.query_heads);
@@ -196,23 +194,19 @@ void DeviceState::take_kept(const ModelShape& shape, const MemoryPlan& plan,
   for (int head = 0; head < shape.kv_heads; ++head) {
     for (Tokens n = 0; n < plan.segment_tokens; ++n) in_order.push_back(static_cast<std::int32_t>(n));
   }
-  for (const RequestBuffers& slot : slots) {
-    for (int layer = 0; layer < shape.layers; ++layer) {
+  auto* next = device_.array<std::int32_t>(shape.layers * static_cast<std::int64_t>(slots_) * shape.kv_heads);
+  for (int layer = 0; layer < shape.layers; ++layer) {
+    for (const RequestBuffers& slot : slots) {
       const KeptRows& rows = slot.kept.at(static_cast<std::size_t>(layer));
-      kept_.push_back({rows.positions(), rows.mass(), nullptr, rows.slots()});
+      kept_.push_back({rows.positions(), rows.mass(), next, rows.slots()});
+      next += shape.kv_heads;
       upload<std::int32_t>(rows.positions(), in_order);
     }
   }
 }
 
-KeptStore DeviceState::kept(std::size_t slot, int layer, int layers, int kv_heads) const {
-  KeptStore store = kept_.at(slot * static_cast<std::size_t>(layers) + static_cast<std::size_t>(layer));
-  store.next = next_of(layer, kv_heads) + slot * static_cast<std::size_t>(kv_heads);
-  return store;
-}
-
-std::int32_t* DeviceState::next_of(int layer, int kv_heads) const {
-  return next_ + static_cast<std::size_t>(layer) * slots_ * static_cast<std::size_t>(kv_heads);
+const KeptStore& DeviceState::kept(std::size_t slot, int layer) const {
+  return kept_.at(static_cast<std::size_t>(layer) * slots_ + slot);
 }
 
 const KvStore* DeviceState::stores(KvPlace place, int layer, int buffer) const {

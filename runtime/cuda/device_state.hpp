@@ -76,9 +76,7 @@ class DeviceState {
   float* pooled_mass = nullptr;     // [kv_heads][staging_tokens], the same
   float* prompt_lse = nullptr;      // [most_tokens][query_heads], the same
   std::int32_t* no_rows = nullptr;  // [query_heads + 1]: zeros, packed rows of attention that has none
-  KeptStore kept(std::size_t slot, int layer, int layers, int kv_heads) const;
-  // [slot][kv_heads]: where the new token's row goes in a layer.
-  std::int32_t* next_of(int layer, int kv_heads) const;
+  const KeptStore& kept(std::size_t slot, int layer) const;
 
   // Mapped: both sides reach them.
   std::int32_t* host_offsets = nullptr;  // as offsets, written by the host lane after a selection
@@ -120,8 +118,7 @@ class DeviceState {
   std::vector<PartialStore> partial_;  // [slot][layer from whole_layers on]
   int whole_layers_ = 0;
   int partial_layers_ = 0;
-  std::vector<KeptStore> kept_;   // [slot][layer], without `next`
-  std::int32_t* next_ = nullptr;  // [layer][slot][kv_heads]
+  std::vector<KeptStore> kept_;  // [layer][slot]; their `next` lie in this order behind each other
 };
 
 }  // namespace hybridgen::cuda

@@ -8,8 +8,8 @@
 
 namespace hybridgen::cuda {
 
-KeptStore GpuOps::kept_of(const Op& op) const {
-  return state_.kept(op.slot.index(), op.layer, shape_.layers, shape_.kv_heads);
+const KeptStore& GpuOps::kept_of(const Op& op) const {
+  return state_.kept(op.slot.index(), op.layer);
 }
 
 void GpuOps::score(const Step& step, const Op& op, cudaStream_t stream) const {
@@ -22,22 +22,10 @@ void GpuOps::score(const Step& step, const Op& op, cudaStream_t stream) const {
 
 void GpuOps::keep(const Op& op, cudaStream_t stream) const {
   const RequestBuffers& request = slots_.at(op.slot.index());
-  const RowStore& k = request.device_k(KvPlace::kept, op.layer, 0);
-  const RowStore& v = request.device_v(KvPlace::kept, op.layer, 0);
-  const RowStore& from_k = request.device_k(KvPlace::staging, op.layer, op.work.buffer);
-  const RowStore& from_v = request.device_v(KvPlace::staging, op.layer, op.work.buffer);
-  keep_rows({params_of(op),
-             op.work.rule,
-             op.work.keep,
-             request.prompt_mass,
-             request.size().staging_tokens,
-             state_.pooled_mass,
-             kept_of(op),
-             {from_k.base, from_v.base, from_k.slots},
-             {k.base, v.base, k.slots},
-             shape_.kv_heads,
-             row_bytes_},
-            kCopyBlocks, stream);
+  keep_rows(
+      {params_of(op), op.work.rule, op.work.keep, request.prompt_mass, request.size().staging_tokens,
+       state_.pooled_mass, kept_of(op), device_store(op), segment_store(op), shape_.kv_heads, row_bytes_},
+      kCopyBlocks, stream);
 }
 
 PageStore GpuOps::pages_of(const Op& op) const {

@@ -51,7 +51,7 @@ void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
   rope_store(
       {state_.params.step, state_.params.rows, state_.stores(op.work.kv, op.layer, op.work.buffer), heads_,
        kv_type_, state_.qkv, rotary ? state_.cosine : nullptr, state_.sine, layer.q_norm, layer.k_norm,
-       static_cast<float>(shape_.norm_eps), kept ? state_.next_of(op.layer, shape_.kv_heads) : nullptr},
+       static_cast<float>(shape_.norm_eps), kept ? state_.kept(0, op.layer).next : nullptr},
       tokens, stream);
 }
 

@@ -43,7 +43,7 @@ class GpuOps {
   float* slope_of(const Op& op) const { return state_.slope + op.slot.index() * shape_.query_heads; }
   float* shift_of(const Op& op) const { return state_.shift + op.slot.index() * shape_.query_heads; }
   PageStore pages_of(const Op& op) const;
-  KeptStore kept_of(const Op& op) const;
+  const KeptStore& kept_of(const Op& op) const;
   float* lse_of(const Op& op) const { return state_.lse + op.slot.index() * shape_.query_heads; }
 
   // gpu_layers.cpp: over all rows of the batch; but sample.

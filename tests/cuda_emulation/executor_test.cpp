@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/calibrate/decode_bench.hpp"
+#include "runtime/cuda/bench/card_machine.hpp"
 #include "tests/cuda_emulation/card.hpp"
 #include "tests/support/host_world.hpp"
 
@@ -12,32 +13,6 @@ namespace hybridgen::testing {
 namespace {
 
 constexpr int kVocab = 200;
-
-// host_machine() with a card in the device's place.
-Machine card_machine() {
-  Machine machine("test-card");
-  const ChannelId hbm = machine.add_channel("hbm", ChannelKind::memory, 1e12);
-  const ChannelId dram = machine.add_channel("dram", ChannelKind::memory, 30e9);
-  const ChannelId up = machine.add_channel("h2d", ChannelKind::link, 10e9);
-  const ChannelId down = machine.add_channel("d2h", ChannelKind::link, 10e9);
-  const TierId device = machine.add_tier("device", TierKind::hbm, 8LL << 30, hbm);
-  const TierId host = machine.add_tier("dram", TierKind::dram, 8LL << 30, dram);
-  ProcessorCosts costs;
-  for (KernelCost& cost : costs.kernels) cost = {1000, 10e9, 50e9, 1e9, 20};
-  const ProcessorId gpu = machine.add_processor("gpu", ProcessorKind::gpu, costs);
-  const ProcessorId cpu = machine.add_processor("cpu", ProcessorKind::cpu, costs);
-  machine.set_access_links(gpu, device, {});
-  machine.set_access_links(cpu, host, {});
-  machine.set_copy_links(device, host, {down});
-  machine.set_copy_links(host, device, {up});
-  machine.set_role(Role::device, machine.add_lane("compute", gpu, 0));
-  machine.set_role(Role::h2d, machine.add_lane("h2d", gpu, 0));
-  machine.set_role(Role::d2h, machine.add_lane("d2h", gpu, 0));
-  machine.set_role(Role::host, machine.add_lane("host", cpu, 1, 0));
-  machine.set_copy_cost(Role::h2d, {1000, 8e9});
-  machine.set_copy_cost(Role::d2h, {1000, 8e9});
-  return machine;
-}
 
 // Small, but with a head dim that the kernels take.
 ModelShape card_shape(ModelFamily family) {
@@ -57,49 +32,82 @@ TokenFeed feed_of(int prompt, int new_tokens, int batch) {
   return feed;
 }
 
-HostRun run_on_card(const Machine& machine, std::shared_ptr<const HostModel> model,
-                    const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed, bool graphs) {
-  HostRun run;
-  run.logits.resize(feed.prompts.size());
-  feed.on_logits = [&run](RequestId request, Tokens position, std::span<const float> logits) {
-    run.logits[request.index()][position].assign(logits.begin(), logits.end());
-  };
-  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)},
-                workload);
-  CudaOptions options;
-  options.graphs = graphs;
-  const auto executor = make_cuda_executor(machine, model, policy.memory_plan(), std::move(feed),
-                                           workload.most_new_tokens(), options);
-  Driver driver(machine, model->shape, workload, policy, *executor);
-  run.timeline = driver.run();
-  for (const std::string& warning : executor->warnings())
-    EXPECT_EQ(warning.find("allocations"), std::string::npos);
-  return run;
+// The same model with random skews, as one was fitted.
+std::shared_ptr<const HostModel> skewed(const HostModel& model) {
+  auto copy = std::make_shared<HostModel>(model);
+  auto skews = std::make_shared<std::vector<float>>();
+  const std::int64_t of_layer = model.shape.kv_width() * model.shape.head_dim;
+  for (const std::int32_t id : prompt_of(static_cast<int>(model.shape.layers * of_layer), 1000, 3)) {
+    skews->push_back(static_cast<float>(id) / 1000.0F - 0.5F);
+  }
+  for (std::size_t i = 0; i < copy->weights.layers.size(); ++i) {
+    copy->weights.layers[i].skew = skews->data() + static_cast<std::int64_t>(i) * of_layer;
+  }
+  copy->memory =
+      std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(model.memory, skews);
+  return copy;
+}
+
+DecodeBench decode_of(const PresetEntry& preset) {
+  DecodeBench bench;
+  bench.name = preset.name;
+  bench.composition = preset.composition;
+  bench.params = params_for({preset.name,
+                             {{"device_kv_tokens", 9},
+                              {"topk_ratio", 300'000},
+                              {"budget_tokens", 40},
+                              {"page_tokens", 4},
+                              {"whole_layers", 1}},
+                             {},
+                             KvDtype::f16});
+  bench.context = 60;
+  bench.warm_up_steps = 1;
+  bench.steps = 3;
+  return bench;
+}
+
+double figure(const std::vector<Measurement>& figures, const std::string& quantity) {
+  for (const Measurement& each : figures) {
+    if (each.quantity == quantity) return each.value;
+  }
+  ADD_FAILURE() << "no figure of " << quantity;
+  return 0;
 }
 
 class CardExecutor : public ::testing::Test {
  protected:
   void expect_host_results(const PolicyChoice& choice, ModelFamily family = ModelFamily::llama,
                            int predictor_rank = 0) {
-    constexpr int kPrompt = 37, kNewTokens = 14, kBatch = 2;
     ModelShape shape = card_shape(family);
     shape.predictor.rank = predictor_rank;
-    const auto model = model_of(shape);
+    expect_host_results(choice, model_of(shape));
+  }
+
+  void expect_host_results(const PolicyChoice& choice, const std::shared_ptr<const HostModel>& model) {
+    constexpr int kPrompt = 37, kNewTokens = 14, kBatch = 2;
     std::vector<RequestShape> requests;
     for (int i = 0; i < kBatch; ++i) requests.push_back({kPrompt + 3 * i, kNewTokens});
     const WorkloadShape workload{requests, kBatch, false};
-    const HostRun host =
-        run_on_host(host_machine(), model, choice, workload, feed_of(kPrompt, kNewTokens, kBatch));
+    const TokenFeed feed = feed_of(kPrompt, kNewTokens, kBatch);
+    const HostRun host = run_on_host(host_machine(), model, choice, workload, feed);
     for (const bool graphs : {false, true}) {
       simt::set_card_seed(graphs ? 3 : 5);
-      const HostRun card =
-          run_on_card(machine_, model, choice, workload, feed_of(kPrompt, kNewTokens, kBatch), graphs);
+      CudaOptions options;
+      options.graphs = graphs;
+      const HostRun card = run_policy(
+          machine_, model->shape, choice, workload, feed, [&](const MemoryPlan& plan, TokenFeed given) {
+            return make_cuda_executor(machine_, model, plan, std::move(given), kNewTokens, options);
+          });
       EXPECT_LT(largest_difference(host, card), bound(choice.kv_dtype)) << (graphs ? "graphs" : "launches");
+      EXPECT_EQ(host.tokens, card.tokens);
       expect_equal_work(host, card);
+      for (const std::string& warning : card.warnings) {
+        EXPECT_EQ(warning.find("allocations"), std::string::npos) << warning;
+      }
     }
   }
 
-  Machine machine_ = card_machine();
+  Machine machine_ = cuda::bare_card_machine(8LL << 30, 8LL << 30, 1);
 
  private:
   // fp32 sums in another order; a 16-bit K or V may be rounded to its neighbour.
@@ -115,9 +123,11 @@ class CardExecutor : public ::testing::Test {
       const StepEvent& other = card.timeline.steps[s];
       ASSERT_EQ(one.ops.size(), other.ops.size()) << "step " << s;
       for (std::size_t i = 0; i < one.ops.size(); ++i) {
+        EXPECT_EQ(one.ops[i].kind, other.ops[i].kind);
         EXPECT_EQ(one.ops[i].bytes, other.ops[i].bytes)
             << "step " << s << ", op " << i << " (" << name_of(one.ops[i].kind) << ")";
       }
+      ASSERT_EQ(one.outcomes.size(), other.outcomes.size()) << "step " << s;
       for (std::size_t i = 0; i < one.outcomes.size(); ++i) {
         EXPECT_EQ(one.outcomes[i].count, other.outcomes[i].count) << "step " << s << ", outcome " << i;
       }
@@ -128,6 +138,32 @@ class CardExecutor : public ::testing::Test {
 TEST_F(CardExecutor, FullGpu_logitsOfTheHost) {
   expect_host_results({"full-gpu", {}, {}, KvDtype::f32});
   expect_host_results({"full-gpu", {}, {}, KvDtype::f16});
+}
+
+// Nothing is forced: each token is the last step's own argmax, and the first end token ends its request.
+TEST_F(CardExecutor, Greedy_endTokenAmongThem_tokensOfTheHost) {
+  const auto model = model_of(card_shape(ModelFamily::llama));
+  const PolicyChoice choice{
+      "hybridgen", {{"device_kv_tokens", 9}, {"topk_ratio", 300'000}}, {}, KvDtype::f32};
+  const std::vector<RequestShape> requests = {{37, 14}, {40, 14}, {43, 14}};
+  TokenFeed feed = feed_of(37, 14, 3);
+  feed.forced.clear();
+  const std::vector<std::int32_t> free =
+      run_on_host(host_machine(), model, choice, {requests, 2, false}, feed).tokens[0];
+  feed.end_tokens = {free[37 + 4]};
+  const WorkloadShape workload{requests, 2, true};
+  const HostRun host = run_on_host(host_machine(), model, choice, workload, feed);
+  EXPECT_LT(host.tokens[0].size(), free.size()) << "no request ended early: the test shows nothing";
+  for (const bool graphs : {false, true}) {
+    CudaOptions options;
+    options.graphs = graphs;
+    EXPECT_EQ(run_policy(machine_, model->shape, choice, workload, feed,
+                         [&](const MemoryPlan& plan, TokenFeed given) {
+                           return make_cuda_executor(machine_, model, plan, std::move(given), 14, options);
+                         })
+                  .tokens,
+              host.tokens);
+  }
 }
 
 TEST_F(CardExecutor, Flexgen_logitsOfTheHost) {
@@ -232,6 +268,8 @@ TEST_F(CardExecutor, InfiniGen_everyEviction_logitsOfTheHost) {
       {"budget_tokens", 12}, {"whole_layers", 1}, {"partial_ratio", 300'000}, {"alpha", 2'000}};
   expect_host_results({"infinigen", few, {}, KvDtype::f32});
   expect_host_results({"infinigen", few, {}, KvDtype::f16});
+  expect_host_results({"infinigen", few, {}, KvDtype::f32},
+                      skewed(*model_of(card_shape(ModelFamily::llama))));
   for (int evict = 0; evict < 3; ++evict) {
     std::map<std::string, std::int64_t> bounded = few;
     bounded.insert({{"pool_tokens", 20}, {"pool_evict", evict}});
@@ -248,35 +286,30 @@ TEST_F(CardExecutor, EveryFamily_logitsOfTheHost) {
   }
 }
 
-// How bench-machine times long contexts: K and V are random, no prompt comes first.
-TEST_F(CardExecutor, DecodeWithoutAPrompt_everyPreset_takesTheStepsItShould) {
+// How bench-machine times long contexts: K and V are random, no prompt comes first. Whatever no outcome
+// decides goes over the links as it does on the host.
+TEST_F(CardExecutor, DecodeWithoutAPrompt_everyPreset_movesWhatTheHostMoves) {
   const auto model = model_of(card_shape(ModelFamily::llama));
   for (const PresetEntry& preset : preset_registry()) {
     SCOPED_TRACE(preset.name);
-    DecodeBench bench;
-    bench.name = preset.name;
-    bench.composition = preset.composition;
-    bench.params = params_for({preset.name,
-                               {{"device_kv_tokens", 9},
-                                {"topk_ratio", 300'000},
-                                {"budget_tokens", 40},
-                                {"page_tokens", 4},
-                                {"whole_layers", 1}},
-                               {},
-                               KvDtype::f16});
-    bench.context = 60;
-    bench.warm_up_steps = 1;
-    bench.steps = 3;
-    const auto figures = measure_decode(
-        card_machine(), model->shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens new_tokens) {
+    const DecodeBench bench = decode_of(preset);
+    const auto on_card =
+        measure_decode(machine_, model->shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens n) {
           CudaOptions options;
           options.most_query_tokens = 1;
           options.random_kv = true;
-          return make_cuda_executor(machine_, model, plan, std::move(feed), new_tokens, options);
+          return make_cuda_executor(machine_, model, plan, std::move(feed), n, options);
         });
-    ASSERT_FALSE(figures.empty());
-    EXPECT_EQ(figures[0].subject, preset.name);
-    EXPECT_GT(figures[0].value, 0);
+    const Machine host = host_machine();
+    const auto on_host =
+        measure_decode(host, model->shape, bench, [&](const MemoryPlan& plan, TokenFeed feed, Tokens n) {
+          return std::make_unique<HostExecutor>(host, model, plan, std::move(feed), n);
+        });
+    EXPECT_GT(figure(on_card, "step time"), 0);
+    if (preset.composition.select == "mean-threshold") continue;  // its rows are the model's choice
+    for (const char* link : {"bytes over h2d", "bytes over d2h"}) {
+      EXPECT_EQ(figure(on_card, link), figure(on_host, link)) << link;
+    }
   }
 }
 

@@ -66,23 +66,21 @@ bool WorkList::all_before(Place place) const {
   return std::find(before.begin(), before.end(), false) == before.end();
 }
 
-bool WorkList::may_begin(const Work& work, const std::vector<bool>& done) const {
-  for (const Place& place : work.after) {
-    if (has(place) && !done[place.index]) return false;
-  }
-  return !work.ready || work.ready();
-}
-
 void WorkList::run() {
   const std::vector<Work> works = std::exchange(works_, {});
+  const std::uint64_t id = std::exchange(id_, new_id());
   std::vector<bool> done(works.size());
   std::vector<std::size_t> left(works.size());
   std::iota(left.begin(), left.end(), std::size_t{0});
   auto last = std::chrono::steady_clock::now();
   while (!left.empty()) {
     std::shuffle(left.begin(), left.end(), random_numbers());
-    const auto next =
-        std::find_if(left.begin(), left.end(), [&](std::size_t i) { return may_begin(works[i], done); });
+    const auto next = std::find_if(left.begin(), left.end(), [&](std::size_t i) {
+      for (const Place& place : works[i].after) {
+        if (place.list == id && !done[place.index]) return false;
+      }
+      return !works[i].ready || works[i].ready();
+    });
     if (next == left.end()) {
       if (std::chrono::steady_clock::now() - last > kPatience) {
         throw std::logic_error("the streams and the host wait for each other for ever");
@@ -98,7 +96,6 @@ void WorkList::run() {
     left.erase(next);
     last = std::chrono::steady_clock::now();
   }
-  id_ = new_id();
 }
 
 }  // namespace hybridgen::simt

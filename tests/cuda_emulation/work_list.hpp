@@ -35,8 +35,6 @@ class WorkList {
   static void draw_from(unsigned seed);
 
  private:
-  bool may_begin(const Work& work, const std::vector<bool>& done) const;
-
   std::uint64_t id_;
   std::vector<Work> works_;
 };

@@ -115,6 +115,7 @@ struct HostRun {
   Timeline timeline;
   std::vector<std::vector<std::int32_t>> tokens;  // by request
   std::vector<LogitsByPosition> logits;           // by request
+  std::vector<std::string> warnings;              // of the executor
 };
 
 // Over all positions, which both have to have.
@@ -139,20 +140,31 @@ inline float largest_difference(const HostRun& a, const HostRun& b) {
   return largest;
 }
 
-inline HostRun run_on_host(const Machine& machine, std::shared_ptr<const HostModel> model,
-                           const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed) {
+// make(plan, feed) gives the executor.
+template <class Make>
+HostRun run_policy(const Machine& machine, const ModelShape& shape, const PolicyChoice& choice,
+                   const WorkloadShape& workload, TokenFeed feed, const Make& make) {
   HostRun run;
   run.logits.resize(feed.prompts.size());
   feed.on_logits = [&run](RequestId request, Tokens position, std::span<const float> logits) {
     run.logits[request.index()][position].assign(logits.begin(), logits.end());
   };
-  Policy policy(composition_of(choice), {machine, model->shape, choice.kv_dtype, params_for(choice)},
-                workload);
-  HostExecutor executor(machine, model, policy.memory_plan(), std::move(feed), workload.most_new_tokens());
-  Driver driver(machine, model->shape, workload, policy, executor);
+  Policy policy(composition_of(choice), {machine, shape, choice.kv_dtype, params_for(choice)}, workload);
+  const std::unique_ptr<RealExecutor> executor = make(policy.memory_plan(), std::move(feed));
+  Driver driver(machine, shape, workload, policy, *executor);
   run.timeline = driver.run();
-  for (const RequestView& request : driver.requests()) run.tokens.push_back(executor.tokens(request.id));
+  for (const RequestView& request : driver.requests()) run.tokens.push_back(executor->tokens(request.id));
+  run.warnings = executor->warnings();
   return run;
+}
+
+inline HostRun run_on_host(const Machine& machine, std::shared_ptr<const HostModel> model,
+                           const PolicyChoice& choice, const WorkloadShape& workload, TokenFeed feed) {
+  return run_policy(machine, model->shape, choice, workload, std::move(feed),
+                    [&](const MemoryPlan& plan, TokenFeed given) {
+                      return std::make_unique<HostExecutor>(machine, model, plan, std::move(given),
+                                                            workload.most_new_tokens());
+                    });
 }
 
 // A prompt of pseudo-random ids, the same for equal seed.

@@ -102,9 +102,7 @@ CheckError check_evict_row(const CheckShape& shape) {
   std::vector<Tokens> expected;
   for (int head = 0; head < AttentionCase::kKvHeads; ++head) {
     const std::int64_t at = head * rows;
-    for (std::int64_t i = 0; i < rows; ++i)
-      positions[at + i] = static_cast<std::int32_t>((i * 7 + head) % rows);
-    std::sort(positions.get() + at, positions.get() + at + rows, std::greater<>());
+    for (std::int64_t i = 0; i < rows; ++i) positions[at + i] = static_cast<std::int32_t>(rows - 1 - i);
     const auto count = static_cast<std::size_t>(rows);
     expected.push_back(op.evict == 0 ? rows - 1
                                      : row_to_evict(with.rule, with.keep, {positions.get() + at, count},

@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/evict_row.cuh"
 
+#include "runtime/cuda/kernels/block_reduce.cuh"
 #include "runtime/cuda/logic/keep_key.hpp"
 
 namespace hybridgen::cuda {
@@ -9,7 +10,7 @@ constexpr int kThreads = 256;
 
 // A block per KV head.
 __global__ void __launch_bounds__(kThreads) evict_row_kernel(EvictRowArgs args) {
-  __shared__ KeepKey first[kThreads];
+  __shared__ KeepKey keys[kThreads];
   const OpParams op = *args.op;
   const std::int64_t at = blockIdx.x * args.kept.slots;
   std::int32_t* positions = args.kept.positions + at;
@@ -19,15 +20,10 @@ __global__ void __launch_bounds__(kThreads) evict_row_kernel(EvictRowArgs args) 
     mine = first_to_go(mine, key_of(args.rule, args.keep, op.first_position, positions[slot], mass[slot],
                                     static_cast<std::int32_t>(slot)));
   }
-  first[threadIdx.x] = mine;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) {
-      first[threadIdx.x] = first_to_go(first[threadIdx.x], first[threadIdx.x + half]);
-    }
-  }
+  const KeepKey goes = reduce_block<kThreads>(
+      mine, keys, [](const KeepKey& a, const KeepKey& b) { return first_to_go(a, b); });
   if (threadIdx.x != 0) return;
-  const std::int64_t slot = op.evict != 0 ? first[0].slot : op.tokens - 1;
+  const std::int64_t slot = op.evict != 0 ? goes.slot : op.tokens - 1;
   args.kept.next[blockIdx.x] = static_cast<std::int32_t>(slot);
   positions[slot] = static_cast<std::int32_t>(op.first_position);
   mass[slot] = args.rule == SelectRule::observation_window ? kStays : 0.0F;

@@ -1,9 +1,7 @@
 #include "runtime/cuda/kernels/fetched.cuh"
 
+#include "runtime/cuda/kernels/head_attention.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
-#include "runtime/cuda/kernels/partials.cuh"
-#include "runtime/cuda/kernels/row_workers.cuh"
-#include "runtime/cuda/logic/split.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -37,41 +35,18 @@ __global__ void pool_row_kernel(PoolRowArgs args) {
 // A block per split and query head.
 template <class T, int kDim>
 __global__ void __launch_bounds__(kRowThreads) attend_fetched_kernel(AttendFetchedArgs args) {
-  using Rows = RowWorkers<T, kDim>;
-  __shared__ BlockPieces<Rows::kCount, 1, kDim> pieces;
+  using Attention = HeadAttention<T, kDim>;
   const int head = blockIdx.y;
   const std::int64_t count = *args.count;
   const std::int64_t own = head / args.heads.group() * args.kv.slots + args.op->first_token;
-  const RowRange range = split_range(count + 1, args.splits, blockIdx.x, kRowGrain);
-  float q[Rows::kElements];
-  Rows::load_query(args.q + head * kDim, args.scale, q);
-  SoftmaxPiece piece;
-  float sum[Rows::kElements] = {};
-  // All lanes stay in the loop: the dot product needs their shuffles.
-  for (std::int64_t base = range.begin; base < range.end; base += Rows::kCount) {
-    const std::int64_t n = base + Rows::worker();
-    const std::int64_t i = n < range.end ? n : range.begin;
-    const bool packed = i < count;
-    const std::int64_t at = packed ? head * count + i : own;
-    float row[Rows::kElements];
-    Vector<T>::unpack(load_streaming(Rows::at(packed ? args.packed_keys : args.kv.k, at)), row);
-    const float logit = Rows::dot(q, row);
-    if (n >= range.end) continue;
-    Vector<T>::unpack(load_streaming(Rows::at(packed ? args.packed_values : args.kv.v, at)), row);
-    const float factor = raise_max(piece, logit);
-    const float share = add_row(piece, logit);
-#pragma unroll
-    for (int d = 0; d < Rows::kElements; ++d) sum[d] = sum[d] * factor + share * row[d];
-  }
-  if (Rows::lane() == 0) pieces.piece[Rows::worker()][0] = piece;
-#pragma unroll
-  for (int d = 0; d < Rows::kElements; ++d) {
-    pieces.sum[Rows::worker()][0][Rows::lane() * Rows::kElements + d] = sum[d];
-  }
-  __syncthreads();
-  write_piece(pieces, 1, head, blockIdx.x, args.splits, args.space.pieces);
-  if (!arrives_last(args.space.arrived + head, args.splits)) return;
-  join_pieces<kDim>(args.space.pieces, 1, head, args.splits, args.out, nullptr);
+  float q[Attention::Rows::kElements];
+  Attention::Rows::load_query(args.q + head * kDim, args.scale, q);
+  Attention attention;
+  attention.attend(split_range(count + 1, args.splits, blockIdx.x, kRowGrain), q, [&](std::int64_t i) {
+    return i < count ? KvRow{args.packed_keys, args.packed_values, head * count + i}
+                     : KvRow{args.kv.k, args.kv.v, own};
+  });
+  attention.finish(head, args.splits, args.space, args.out, nullptr);
 }
 
 }  // namespace

@@ -1,11 +1,9 @@
 #include "runtime/cuda/kernels/joint_attend.cuh"
 
+#include "runtime/cuda/kernels/head_attention.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
-#include "runtime/cuda/kernels/partials.cuh"
-#include "runtime/cuda/kernels/row_workers.cuh"
 #include "runtime/cuda/logic/joint_rows.hpp"
 #include "runtime/cuda/logic/slots.hpp"
-#include "runtime/cuda/logic/split.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -29,48 +27,27 @@ __device__ JointRow joint_row(const JointAttendArgs& args, const JointRows& rows
 // A block per split and query head. Logits are there already, so workers need no lane of another row.
 template <class T, int kDim>
 __global__ void __launch_bounds__(kRowThreads) joint_attend_kernel(JointAttendArgs args) {
-  using Rows = RowWorkers<T, kDim>;
-  __shared__ BlockPieces<Rows::kCount, 1, kDim> pieces;
+  using Attention = HeadAttention<T, kDim>;
+  using Rows = typename Attention::Rows;
   const int head = blockIdx.y;
   const OpParams op = *args.op;
   const RingRange ring = newest_tokens(op.context, op.tokens, args.kv.slots, args.kv.sinks);
   const JointRows rows{op.tokens, args.offsets.of(head)};
   const RowRange range = split_range(rows.count(), args.splits, blockIdx.x, kRowGrain);
-  SoftmaxPiece piece;
-  float sum[Rows::kElements] = {};
+  Attention attention;
   for (std::int64_t base = range.begin + Rows::worker(); base < range.end; base += kRowTile * Rows::kCount) {
-    float weight[kRowTile];
+    float logit[kRowTile];
     uint4 v[kRowTile];
-    float most = kNoLogit;
 #pragma unroll
     for (int u = 0; u < kRowTile; ++u) {
       const std::int64_t n = base + u * Rows::kCount;
       const JointRow row = joint_row(args, rows, ring, head, n < range.end ? n : base);
       v[u] = load_streaming(Rows::at(row.rows, row.at));
-      weight[u] = n < range.end ? row.logit : kNoLogit;
-      most = fmaxf(most, weight[u]);
+      logit[u] = n < range.end ? row.logit : kNoLogit;
     }
-    const float factor = raise_max(piece, most);
-#pragma unroll
-    for (int i = 0; i < Rows::kElements; ++i) sum[i] *= factor;
-#pragma unroll
-    for (int u = 0; u < kRowTile; ++u) {
-      float row[Rows::kElements];
-      Vector<T>::unpack(v[u], row);
-      const float share = add_row(piece, weight[u]);
-#pragma unroll
-      for (int i = 0; i < Rows::kElements; ++i) sum[i] += share * row[i];
-    }
+    attention.add(logit, v);
   }
-  if (Rows::lane() == 0) pieces.piece[Rows::worker()][0] = piece;
-#pragma unroll
-  for (int i = 0; i < Rows::kElements; ++i) {
-    pieces.sum[Rows::worker()][0][Rows::lane() * Rows::kElements + i] = sum[i];
-  }
-  __syncthreads();
-  write_piece(pieces, 1, head, blockIdx.x, args.splits, args.space.pieces);
-  if (!arrives_last(args.space.arrived + head, args.splits)) return;
-  join_pieces<kDim>(args.space.pieces, 1, head, args.splits, args.out, args.lse);
+  attention.finish(head, args.splits, args.space, args.out, args.lse);
 }
 
 }  // namespace

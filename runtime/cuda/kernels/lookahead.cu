@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/lookahead.cuh"
 
+#include "runtime/cuda/kernels/block_reduce.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
 #include "runtime/cuda/kernels/row_workers.cuh"
 
@@ -28,16 +29,8 @@ __global__ void __launch_bounds__(kRowThreads) row_logits_kernel(RowLogitsArgs a
   }
 }
 
-// In all threads of the block.
-__device__ double sum_of_block(double x, double* sums) {
-  __syncthreads();  // an earlier sum has been read
-  sums[threadIdx.x] = x;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-  }
-  __syncthreads();
-  return sums[0];
+__device__ double sum_of_block(double x, double* shared) {
+  return reduce_block<kThreads>(x, shared, [](double a, double b) { return a + b; });
 }
 
 // A block per query head.

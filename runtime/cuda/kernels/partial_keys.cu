@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/partial_keys.cuh"
 
+#include "runtime/cuda/kernels/block_reduce.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
 #include "runtime/cuda/kernels/row_workers.cuh"
 #include "runtime/cuda/logic/pool_rank.hpp"
@@ -29,12 +30,8 @@ __global__ void __launch_bounds__(kThreads) column_weights_kernel(PartialKeysArg
     }
     sum += fabs(static_cast<double>(product));
   }
-  sums[threadIdx.x] = sum;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-  }
-  if (threadIdx.x == 0) args.weights[blockIdx.y * dim + blockIdx.x] = sums[0];
+  const double total = reduce_block<kThreads>(sum, sums, [](double a, double b) { return a + b; });
+  if (threadIdx.x == 0) args.weights[blockIdx.y * dim + blockIdx.x] = total;
 }
 
 // The largest first, of equal ones the lower column; a block per KV head, a thread per column.
@@ -66,7 +63,7 @@ struct PoolHead {
   }
 };
 
-// The slot of the row that ranks lowest among the first `taken`, in thread 0.
+// The slot of the row that ranks lowest among the first `taken`, in all threads.
 __device__ std::int64_t lowest_slot(const PoolHead& pool, std::int64_t taken, std::int64_t position,
                                     PoolEviction evict, PoolRank* ranks) {
   PoolRank mine;
@@ -75,14 +72,9 @@ __device__ std::int64_t lowest_slot(const PoolHead& pool, std::int64_t taken, st
     mine = lower(mine, rank_of(evict, position, pool.position[slot], pool.reads[slot], pool.last[slot],
                                static_cast<std::int32_t>(slot)));
   }
-  ranks[threadIdx.x] = mine;
-  for (int half = kPoolThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) {
-      ranks[threadIdx.x] = lower(ranks[threadIdx.x], ranks[threadIdx.x + half]);
-    }
-  }
-  return ranks[0].slot;
+  return reduce_block<kPoolThreads>(mine, ranks,
+                                    [](const PoolRank& a, const PoolRank& b) { return lower(a, b); })
+      .slot;
 }
 
 // A block per KV head.

@@ -1,3 +1,4 @@
+#include "runtime/cuda/kernels/block_reduce.cuh"
 #include "runtime/cuda/kernels/block_select.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
 #include "runtime/cuda/kernels/partial_keys.cuh"
@@ -25,20 +26,31 @@ __global__ void __launch_bounds__(kThreads) skew_query_kernel(PartialSelectArgs 
   if (head == 0 && threadIdx.x == 0) *args.passing = 0;
 }
 
-// A block per split and query head, a thread per slot; free slots lie at the bottom.
+// A block per split and KV head, a thread per slot: each key is read once for all heads of the group. Free
+// slots lie at the bottom.
 template <class T>
 __global__ void __launch_bounds__(kThreads) partial_scores_kernel(PartialSelectArgs args) {
-  const std::int64_t head = blockIdx.y;
-  const std::int64_t kv_head = head / args.heads.group();
+  const std::int64_t kv_head = blockIdx.y;
+  const int group = args.heads.group();
   const int width = args.store.width;
   const RowRange range = split_range(args.op->tokens, args.splits, blockIdx.x, kRowGrain);
   const T* keys = reinterpret_cast<const T*>(args.store.keys) + kv_head * args.store.slots * width;
-  const float* q = args.skewed + head * width;
+  const float* q = args.skewed + kv_head * group * width;
+  float* scores = args.scores + kv_head * group * args.store.slots;
   for (std::int64_t slot = range.begin + threadIdx.x; slot < range.end; slot += kThreads) {
-    float logit = 0;
-    for (int c = 0; c < width; ++c) logit += q[c] * to_fp32(keys[slot * width + c]);
+    float logit[kMostGroup] = {};
+    for (int c = 0; c < width; ++c) {
+      const float key = to_fp32(keys[slot * width + c]);
+#pragma unroll
+      for (int h = 0; h < kMostGroup; ++h) {
+        if (h < group) logit[h] += q[h * width + c] * key;
+      }
+    }
     const bool there = args.store.pool.position[kv_head * args.store.slots + slot] >= 0;
-    args.scores[head * args.store.slots + slot] = there ? logit * args.scale : kNoLogit;
+#pragma unroll
+    for (int h = 0; h < kMostGroup; ++h) {
+      if (h < group) scores[h * args.store.slots + slot] = there ? logit[h] * args.scale : kNoLogit;
+    }
   }
 }
 
@@ -49,15 +61,8 @@ __global__ void __launch_bounds__(kThreads) count_passing_kernel(PartialSelectAr
   const std::int64_t slots = args.op->tokens;
   float mine = kNoLogit;
   for (std::int64_t i = threadIdx.x; i < slots; i += kThreads) mine = fmaxf(mine, scores[i]);
-  most[threadIdx.x] = mine;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) {
-      most[threadIdx.x] = fmaxf(most[threadIdx.x], most[threadIdx.x + half]);
-    }
-  }
-  __syncthreads();
-  const float least = most[0] - args.alpha;
+  const float least =
+      reduce_block<kThreads>(mine, most, [](float a, float b) { return fmaxf(a, b); }) - args.alpha;
   unsigned passing = 0;
   for (std::int64_t i = threadIdx.x; i < slots; i += kThreads) passing += scores[i] >= least ? 1 : 0;
   if (passing > 0) atomicAdd(args.passing, passing);
@@ -84,7 +89,7 @@ __global__ void __launch_bounds__(kSelectThreads) choose_partial_kernel(PartialS
 
 template <class T>
 void score(const PartialSelectArgs& args, cudaStream_t stream) {
-  const dim3 blocks(static_cast<unsigned>(args.splits), static_cast<unsigned>(args.heads.query_heads));
+  const dim3 blocks(static_cast<unsigned>(args.splits), static_cast<unsigned>(args.heads.kv_heads));
   partial_scores_kernel<T><<<blocks, kThreads, 0, stream>>>(args);
   check_launch("partial_select: scores");
 }
