@@ -30,7 +30,7 @@ class PolicyReader {
     if (preset) out_.composition = preset_registry()[*preset].composition;
     compose(preset.has_value());
     const bool parts_known = preset && composed_ && !slot_is_misspelt() && !slot_is_missing();
-    constexpr KvDtype kDtypes[] = {KvDtype::f16, KvDtype::f32, KvDtype::bf16};
+    constexpr KvDtype kDtypes[] = {KvDtype::f16, KvDtype::f32, KvDtype::bf16, KvDtype::int8};
     NameSet dtypes{"kv_dtype", {}, true};
     for (const KvDtype dtype : kDtypes) dtypes.names.push_back(name_of(dtype));
     const auto dtype = map_.choice("kv_dtype", Need::optional, dtypes);

@@ -40,7 +40,7 @@ Driver::Driver(const Machine& machine, const ModelShape& model, const WorkloadSh
       policy_(policy),
       executor_(executor),
       layers_(model.layers),
-      residency_(machine, model.kv_row_bytes(bytes_of(policy.memory_plan().kv_dtype)), model.layers,
+      residency_(machine, kv_row_bytes(model, policy.memory_plan().kv_dtype), model.layers,
                  static_cast<int>(workload.requests.size())) {
   check_fits(machine, policy.memory_plan());
   // What does not move is reserved; KV grows into its reservation as tokens arrive.

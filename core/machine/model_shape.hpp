@@ -42,9 +42,6 @@ struct ModelShape {
     return blocks.position == PositionKind::learned ? std::int64_t{max_context} + blocks.position_offset : 0;
   }
 
-  // K or V of one token in one layer, all KV heads.
-  Bytes kv_row_bytes(Bytes bytes_per_element) const { return kv_width() * bytes_per_element; }
-
   // Elements of the projections, in the order of their use.
   std::int64_t qkv_weights() const { return hidden * qkv_width(); }
   std::int64_t out_weights() const { return hidden * q_width(); }

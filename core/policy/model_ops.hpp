@@ -29,7 +29,7 @@ inline int partial_width(int columns) {
 }
 // A token's partial K in a layer, all KV heads.
 inline Bytes partial_row_bytes(const ModelShape& model, const MemoryPlan& plan) {
-  return model.kv_heads * partial_width(plan.partial.columns) * bytes_of(plan.kv_dtype);
+  return model.kv_heads * row_bytes(plan.kv_dtype, partial_width(plan.partial.columns));
 }
 // So many columns of the skew in a layer, all KV heads.
 inline Bytes skew_bytes(const ModelShape& model, int columns) {
@@ -134,9 +134,10 @@ class ModelOps {
   Op attend_fetched(const RequestDecision& row, int layer, const SelectedRows& rows) const;
 
  private:
-  Bytes row_bytes() const { return model_.kv_row_bytes(bytes_of(plan_.kv_dtype)); }    // K or V, all KV heads
-  Bytes head_row_bytes() const { return model_.head_dim * bytes_of(plan_.kv_dtype); }  // one head
-  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }        // of a packed row
+  Bytes kv_row() const { return kv_row_bytes(model_, plan_.kv_dtype); }          // K or V, all KV heads
+  Bytes head_row() const { return head_row_bytes(model_, plan_.kv_dtype); }      // one head
+  Bytes page_row() const { return bounds_bytes(model_, plan_.kv_dtype); }        // of a page, all KV heads
+  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }  // of a packed row
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;

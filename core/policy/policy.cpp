@@ -81,7 +81,7 @@ std::int64_t Policy::of_all_slots(std::int64_t SlotPlan::*size) const {
 }
 
 void Policy::plan_reservations() {
-  const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
+  const Bytes row = kv_row_bytes(model_, plan_.kv_dtype);
   const Bytes layers = model_.layers;
   reserve(plan_.device_tier, Purpose::weights, {model_.weight_bytes()});
   if (plan_.lookahead.fitted) {
@@ -90,9 +90,9 @@ void Policy::plan_reservations() {
   reserve(plan_.device_tier, Purpose::device_kv, {layers, 2, row, of_all_slots(&SlotPlan::segment_tokens)});
   reserve(plan_.device_tier, Purpose::staging,
           {plan_.staging_buffers, 2, row, of_all_slots(&SlotPlan::staging_tokens)});
-  // A page's bounds are two rows of K.
   const Bytes sparse_layers = std::max(0, model_.layers - plan_.whole_layers);
-  reserve(plan_.device_tier, Purpose::metadata, {sparse_layers, 2, row, of_all_slots(&SlotPlan::pages)});
+  reserve(plan_.device_tier, Purpose::metadata,
+          {sparse_layers, bounds_bytes(model_, plan_.kv_dtype), of_all_slots(&SlotPlan::pages)});
   plan_partial_keys();
   plan_exchange();
   Tokens longest_prompt = 0;
@@ -124,7 +124,7 @@ void Policy::plan_partial_keys() {
 // After all else: what is left of a memory says of how many layers it takes K and V. Layers that have a pool
 // hold its slots, the others every token.
 void Policy::plan_host_rows() {
-  const Bytes row = model_.kv_row_bytes(bytes_of(plan_.kv_dtype));
+  const Bytes row = kv_row_bytes(model_, plan_.kv_dtype);
   const int layers = model_.layers, pooled = plan_.pooled_layers(layers);
   const Bytes tokens = of_all_slots(&SlotPlan::host_tokens), slots = of_all_slots(&SlotPlan::pool_slots);
   HostLayers& k = plan_.k_on_host;
@@ -165,7 +165,7 @@ void Policy::plan_exchange() {
     std::int64_t rows = 0;
     for (const SlotPlan& slot : plan_.slots)
       rows = std::min(kMoreThanAnything, rows + most_packed_rows(plan_, slot));
-    const Bytes head_row = model_.head_dim * bytes_of(plan_.kv_dtype);
+    const Bytes head_row = head_row_bytes(model_, plan_.kv_dtype);
     const Bytes row_and_scores =
         (plan_.lookahead.keys_up ? 2 : 1) * head_row + plan_.exchange_group * kLogitBytes;
     for (const TierId tier : {plan_.device_tier, plan_.exchange_tier}) {

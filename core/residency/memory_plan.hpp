@@ -9,16 +9,10 @@
 #include "core/base/ids.hpp"
 #include "core/base/units.hpp"
 #include "core/residency/host_layers.hpp"
+#include "core/residency/kv_dtype.hpp"
 #include "core/residency/pool_eviction.hpp"
 
 namespace hybridgen {
-
-// The type of the elements of K and V. Files say its name; the order is of no account.
-enum class KvDtype { f16, f32, bf16 };
-inline Bytes bytes_of(KvDtype dtype) {
-  return dtype == KvDtype::f32 ? 4 : 2;
-}
-const char* name_of(KvDtype dtype);
 
 enum class Purpose {
   weights,

@@ -7,8 +7,17 @@
 namespace hybridgen {
 
 const char* name_of(KvDtype dtype) {
-  if (dtype == KvDtype::bf16) return "bf16";
-  return dtype == KvDtype::f16 ? "fp16" : "fp32";
+  switch (dtype) {
+    case KvDtype::f16:
+      return "fp16";
+    case KvDtype::f32:
+      return "fp32";
+    case KvDtype::bf16:
+      return "bf16";
+    case KvDtype::int8:
+      return "int8";
+  }
+  return "?";
 }
 
 const char* name_of(Purpose purpose) {

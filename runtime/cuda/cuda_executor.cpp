@@ -283,7 +283,7 @@ std::unique_ptr<RealExecutor> make_cuda_executor(const Machine& machine,
                                                  CudaOptions options) {
   if (const CudaStatus status = cuda_available(); !status.available)
     throw NotAvailable("executor cuda: " + status.text);
-  check_playable_by_cuda(machine, model->shape);
+  check_playable_by_cuda(machine, model->shape, plan.kv_dtype);
   return std::make_unique<CudaExecutor>(machine, std::move(model), plan, std::move(feed), new_tokens,
                                         options);
 }

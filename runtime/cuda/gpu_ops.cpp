@@ -29,7 +29,7 @@ GpuOps::GpuOps(const ModelShape& shape, const ModelWeights& weights, const Memor
       slots_(slots),
       heads_{shape.query_heads, shape.kv_heads, shape.head_dim},
       kv_type_(kv_type_of(plan.kv_dtype)),
-      row_bytes_(static_cast<int>(shape.head_dim * bytes_of(plan.kv_dtype))),
+      row_bytes_(static_cast<int>(head_row_bytes(shape, plan.kv_dtype))),
       lookahead_(plan.lookahead),
       partial_(plan.partial),
       page_tokens_(plan.page_tokens),

@@ -18,7 +18,7 @@ Tokens query_tokens(const Step& step) {
 }  // namespace
 
 MovedBytes::MovedBytes(const ModelShape& shape, const MemoryPlan& plan)
-    : shape_(shape), plan_(plan), head_row_(shape.head_dim * bytes_of(plan.kv_dtype)) {}
+    : shape_(shape), plan_(plan), head_row_(head_row_bytes(shape, plan.kv_dtype)) {}
 
 void MovedBytes::count_weights(const Step& step, const Op& op, ByteCounter& bytes) const {
   const TierId device = plan_.device_tier;

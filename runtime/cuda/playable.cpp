@@ -9,7 +9,7 @@ constexpr int kWidth = 8;  // fp16 weights of one 16-byte load
 
 }  // namespace
 
-void check_playable_by_cuda(const Machine& machine, const ModelShape& shape) {
+void check_playable_by_cuda(const Machine& machine, const ModelShape& shape, KvDtype kv_dtype) {
   for (const Role role : {Role::device, Role::h2d, Role::d2h, Role::host}) {
     const Processor& processor = machine.processor(machine.lane(machine.lane_of(role)).processor);
     const ProcessorKind wanted = role == Role::host ? ProcessorKind::cpu : ProcessorKind::gpu;
@@ -17,6 +17,11 @@ void check_playable_by_cuda(const Machine& machine, const ModelShape& shape) {
     throw NotAvailable("executor cuda: platform " + machine.name() + " gives the role " + name_of(role) +
                        " to " + processor.name + ", which is a " + name_of(processor.kind) + " and not a " +
                        name_of(wanted) + "; use --executor host, or a platform with a GPU");
+  }
+  if (kv_dtype == KvDtype::int8) {
+    throw NotAvailable(
+        "executor cuda: policy.kv_dtype int8 has no kernels on a card yet; "
+        "use fp16 or bf16, or --executor host");
   }
   const bool heads = (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= 8;
   const bool widths = shape.hidden % kWidth == 0 && shape.ffn % kWidth == 0;

@@ -30,7 +30,7 @@ std::vector<std::byte> random_block(KvDtype dtype) {
 void fill_with_random_kv(const ModelShape& shape, const MemoryPlan& plan,
                          const std::vector<RequestBuffers>& slots) {
   const std::vector<std::byte> block = random_block(plan.kv_dtype);
-  const Bytes row = shape.kv_row_bytes(bytes_of(plan.kv_dtype));
+  const Bytes row = kv_row_bytes(shape, plan.kv_dtype);
   // Whichever side the address is on: the runtime knows.
   const auto fill = [&](const RowStore& store) {
     const Bytes bytes = store.slots * row;

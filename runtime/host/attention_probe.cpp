@@ -33,7 +33,7 @@ double mass_of(const float* scores, std::int64_t n, double top) {
 
 AttentionSample probe_attention(const ProbedAttention& attention) {
   const ModelShape& shape = attention.shape;
-  const Bytes row = shape.head_dim * bytes_of(attention.kv_type);
+  const Bytes row = kernels::row_bytes(attention.kv_type, shape.head_dim);
   const RowStore& keys = attention.request.host_k(attention.layer);
   const auto scanned = static_cast<std::size_t>(attention.scanned);
   const std::int64_t host = attention.request.size().host_tokens;

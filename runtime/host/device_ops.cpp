@@ -160,10 +160,10 @@ void OpRunner::store_new_rows(const OpContext& context, const RequestBuffers& kv
     const Tokens slot = work.kv == KvPlace::kept
                             ? kv.kept.at(static_cast<std::size_t>(context.op.layer)).next_slot(head)
                             : segment_slot(position, k_store.slots, k_store.sinks);
-    kernels::store_rows(kv_type_, k + offset, k_store.head(head, head_row_) + slot * head_row_,
-                        shape_.head_dim);
-    kernels::store_rows(kv_type_, v + offset, v_store.head(head, head_row_) + slot * head_row_,
-                        shape_.head_dim);
+    kernels::store_rows(kv_type_, shape_.head_dim, k + offset,
+                        k_store.head(head, head_row_) + slot * head_row_, 1);
+    kernels::store_rows(kv_type_, shape_.head_dim, v + offset,
+                        v_store.head(head, head_row_) + slot * head_row_, 1);
   }
 }
 

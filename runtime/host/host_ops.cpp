@@ -43,7 +43,7 @@ HostOps::HostOps(const ModelShape& shape, const MemoryPlan& plan)
     : shape_(shape),
       plan_(plan),
       kv_type_(kv_type_of(plan.kv_dtype)),
-      head_row_(shape.head_dim * bytes_of(plan.kv_dtype)),
+      head_row_(head_row_bytes(shape, plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
 
 std::size_t HostOps::select_scratch(const SlotPlan& slot, int threads) {

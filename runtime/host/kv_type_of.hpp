@@ -7,8 +7,17 @@
 namespace hybridgen {
 
 inline kernels::KvType kv_type_of(KvDtype dtype) {
-  if (dtype == KvDtype::bf16) return kernels::KvType::bf16;
-  return dtype == KvDtype::f16 ? kernels::KvType::f16 : kernels::KvType::f32;
+  switch (dtype) {
+    case KvDtype::f16:
+      return kernels::KvType::f16;
+    case KvDtype::bf16:
+      return kernels::KvType::bf16;
+    case KvDtype::int8:
+      return kernels::KvType::int8;
+    case KvDtype::f32:
+      break;
+  }
+  return kernels::KvType::f32;
 }
 
 }  // namespace hybridgen

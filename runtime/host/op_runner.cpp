@@ -34,7 +34,7 @@ OpRunner::OpRunner(const HostModel& model, const MemoryPlan& plan, TokenFeed fee
       partial_ops_(model.weights, plan_, device_threads),
       feed_(std::move(feed)),
       kv_type_(kv_type_of(plan.kv_dtype)),
-      head_row_(model.shape.head_dim * bytes_of(plan.kv_dtype)),
+      head_row_(head_row_bytes(model.shape, plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(model.shape.head_dim))),
       frequencies_(frequencies_of(model.shape)),
       act_(model.shape, plan, most_query_tokens(feed_, plan), static_cast<int>(plan.slots.size()),

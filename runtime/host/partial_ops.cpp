@@ -27,9 +27,9 @@ PartialOps::PartialOps(const ModelWeights& weights, const MemoryPlan& plan, int 
       shape_(weights.shape),
       plan_(plan),
       kv_type_(kv_type_of(plan.kv_dtype)),
-      head_row_(shape_.head_dim * bytes_of(plan.kv_dtype)),
+      head_row_(head_row_bytes(shape_, plan.kv_dtype)),
       width_(partial_width(plan.partial.columns)),
-      key_row_(width_ * bytes_of(plan.kv_dtype)),
+      key_row_(row_bytes(plan.kv_dtype, width_)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape_.head_dim))) {
   if (plan.partial.columns == 0) return;
   const std::int64_t floats =
@@ -107,13 +107,13 @@ void PartialOps::choose_columns(const OpContext& context, const PartialRow& row,
 // scratch: [head_dim + width].
 void PartialOps::keep_key(const void* key, const float* skew, std::byte* to, float* scratch) const {
   float* partial = scratch + shape_.head_dim;
-  kernels::load_rows(kv_type_, key, scratch, shape_.head_dim);
+  kernels::load_rows(kv_type_, shape_.head_dim, key, scratch, 1);
   std::fill_n(partial, width_, 0.0F);
   for (int c = 0; c < plan_.partial.columns; ++c) {
     partial[c] =
         kernels::dot(scratch, skew + static_cast<std::int64_t>(c) * shape_.head_dim, shape_.head_dim);
   }
-  kernels::store_rows(kv_type_, partial, to, width_);
+  kernels::store_rows(kv_type_, width_, partial, to, 1);
 }
 
 // A prompt chooses the columns; then every new row gets its slot in the pool, and its partial K there. A

@@ -36,7 +36,7 @@ std::array<SlotRun, 3> segment_runs(Tokens first, Tokens count, Tokens slots, To
 RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, SlotId slot,
                                std::vector<TierMemory>& memory)
     : size_(plan.slots.at(slot.index())), whole_layers_(plan.whole_layers) {
-  const Bytes row = model.kv_row_bytes(bytes_of(plan.kv_dtype));
+  const Bytes row = kv_row_bytes(model, plan.kv_dtype);
   auto stores = [&](std::vector<RowStore>& list, int count, TierId tier, Tokens slots, Tokens sinks = 0) {
     for (int i = 0; i < count && slots > 0; ++i) {
       list.push_back({memory.at(tier.index()).allocate(slots * row), slots, sinks});
@@ -81,7 +81,7 @@ RequestBuffers::RequestBuffers(const ModelShape& model, const MemoryPlan& plan, 
 }
 
 void RequestBuffers::take_pages(const ModelShape& model, const MemoryPlan& plan, TierMemory& device) {
-  const Bytes row = 2 * model.kv_row_bytes(bytes_of(plan.kv_dtype));
+  const Bytes row = bounds_bytes(model, plan.kv_dtype);
   for (int layer = whole_layers_; layer < model.layers; ++layer) {
     page_bounds_.push_back({device.allocate(size_.pages * row), size_.pages});
   }
@@ -94,7 +94,7 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
                                         TierMemory& device) {
   const std::int64_t most_rows = packed_heads(model, plan) * most_packed_rows(plan, size_);
   const std::int64_t most_scores = most_rows * plan.exchange_group;
-  const Bytes packed_bytes = most_rows * model.head_dim * bytes_of(plan.kv_dtype);
+  const Bytes packed_bytes = most_rows * head_row_bytes(model, plan.kv_dtype);
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
   device_scores = device.array<float>(model.query_heads * std::max(size_.segment_tokens, size_.pool_slots));
   if (plan.lookahead.corrects) {

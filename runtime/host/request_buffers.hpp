@@ -134,7 +134,7 @@ class RequestBuffers {
   std::vector<RowStore> segment_k_, segment_v_;  // by layer
   std::vector<RowStore> staging_k_, staging_v_;  // by buffer
   std::vector<RowStore> host_k_, host_v_;        // by layer
-  std::vector<RowStore> page_bounds_;            // by layer from whole_layers_ on; rows of two rows of K
+  std::vector<RowStore> page_bounds_;            // by layer from whole_layers_ on
 };
 
 }  // namespace hybridgen

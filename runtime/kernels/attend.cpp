@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/base/check.hpp"
+#include "runtime/kernels/attend_int8.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/half.hpp"
 #include "runtime/kernels/isa.hpp"
@@ -168,6 +169,7 @@ void logits(KvType type, const float* q, int group, int head_dim, const void* k,
   check_shape(group, head_dim);
   if (type == KvType::f16) return logits_as<Half>(q, group, head_dim, k, rows, scale, scores, stride);
   if (type == KvType::bf16) return logits_as<Bfloat>(q, group, head_dim, k, rows, scale, scores, stride);
+  if (type == KvType::int8) return logits_int8(q, group, head_dim, k, rows, scale, scores, stride);
   logits_as<float>(q, group, head_dim, k, rows, scale, scores, stride);
 }
 
@@ -176,6 +178,7 @@ void weighted_v(KvType type, const float* p, std::int64_t stride, int group, int
   check_shape(group, head_dim);
   if (type == KvType::f16) return weighted_v_as<Half>(p, stride, group, head_dim, v, rows, out);
   if (type == KvType::bf16) return weighted_v_as<Bfloat>(p, stride, group, head_dim, v, rows, out);
+  if (type == KvType::int8) return weighted_v_int8(p, stride, group, head_dim, v, rows, out);
   weighted_v_as<float>(p, stride, group, head_dim, v, rows, out);
 }
 
@@ -184,6 +187,7 @@ void weighted_v_at(KvType type, const float* p, const std::int32_t* index, std::
   check_shape(1, head_dim);
   if (type == KvType::f16) return weighted_v_at_as<Half>(p, index, count, head_dim, v, out);
   if (type == KvType::bf16) return weighted_v_at_as<Bfloat>(p, index, count, head_dim, v, out);
+  if (type == KvType::int8) return weighted_v_at_int8(p, index, count, head_dim, v, out);
   weighted_v_at_as<float>(p, index, count, head_dim, v, out);
 }
 

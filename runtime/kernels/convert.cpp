@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "runtime/kernels/half.hpp"
+#include "runtime/kernels/int8_rows.hpp"
 #include "runtime/kernels/isa.hpp"
 #include "runtime/kernels/simd.hpp"
 
@@ -51,15 +52,19 @@ void convert(const float* from, Bfloat* to, std::int64_t count) {
   pick(scalar::to_bf16, avx2::convert<float, Bfloat>, avx512::convert<float, Bfloat>)(from, to, count);
 }
 
-void load_rows(KvType type, const void* from, float* to, std::int64_t elements) {
+void load_rows(KvType type, int head_dim, const void* from, float* to, std::int64_t rows) {
+  const std::int64_t elements = rows * head_dim;
   if (type == KvType::f16) return convert(static_cast<const Half*>(from), to, elements);
   if (type == KvType::bf16) return convert(static_cast<const Bfloat*>(from), to, elements);
+  if (type == KvType::int8) return load_int8(head_dim, from, to, rows);
   std::memcpy(to, from, static_cast<std::size_t>(elements) * sizeof(float));
 }
 
-void store_rows(KvType type, const float* from, void* to, std::int64_t elements) {
+void store_rows(KvType type, int head_dim, const float* from, void* to, std::int64_t rows) {
+  const std::int64_t elements = rows * head_dim;
   if (type == KvType::f16) return convert(from, static_cast<Half*>(to), elements);
   if (type == KvType::bf16) return convert(from, static_cast<Bfloat*>(to), elements);
+  if (type == KvType::int8) return store_int8(head_dim, from, to, rows);
   std::memcpy(to, from, static_cast<std::size_t>(elements) * sizeof(float));
 }
 

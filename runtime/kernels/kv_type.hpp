@@ -21,10 +21,22 @@ struct Bfloat {
 };
 static_assert(sizeof(Bfloat) == 2);
 
-enum class KvType : std::uint8_t { f16, f32, bf16 };
+// int8: a row is its head_dim integers and behind them the fp32 scale that each of them is to be multiplied
+// by.
+enum class KvType : std::uint8_t { f16, f32, bf16, int8 };
 
-constexpr std::int64_t bytes_of(KvType type) {
-  return type == KvType::f32 ? 4 : 2;
+// The scale of an int8 row.
+inline constexpr std::int64_t kScaleBytes = 4;
+
+constexpr std::int64_t row_bytes(KvType type, std::int64_t channels) {
+  switch (type) {
+    case KvType::f32:
+      return 4 * channels;
+    case KvType::int8:
+      return channels + kScaleBytes;
+    default:
+      return 2 * channels;
+  }
 }
 
 // `count` contiguous rows of K or of V of one KV head; element type and head_dim are given beside it.
@@ -42,7 +54,7 @@ struct KvSpan {
 
 // The row `index` rows behind `rows`.
 inline const void* row_at(const void* rows, KvType type, int head_dim, std::int64_t index) {
-  return static_cast<const std::byte*>(rows) + index * head_dim * bytes_of(type);
+  return static_cast<const std::byte*>(rows) + index * row_bytes(type, head_dim);
 }
 
 }  // namespace hybridgen::kernels

@@ -40,11 +40,15 @@ void pack(std::int64_t bytes, const RowSpan* spans, int span_count, const std::i
 
 void pack_rows(KvType type, int head_dim, const RowSpan* spans, int span_count, const std::int32_t* indices,
                std::int64_t count, void* target) {
-  const std::int64_t bytes = head_dim * bytes_of(type);
+  const std::int64_t bytes = row_bytes(type, head_dim);
   auto* to = static_cast<std::byte*>(target);
   switch (bytes) {  // a copy of constant size needs no call
     case 64:
       return pack<64>(bytes, spans, span_count, indices, count, to);
+    case 64 + kScaleBytes:
+      return pack<64 + kScaleBytes>(bytes, spans, span_count, indices, count, to);
+    case 128 + kScaleBytes:
+      return pack<128 + kScaleBytes>(bytes, spans, span_count, indices, count, to);
     case 128:
       return pack<128>(bytes, spans, span_count, indices, count, to);
     case 256:

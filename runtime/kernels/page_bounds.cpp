@@ -14,20 +14,20 @@ void extend_page(KvType type, int head_dim, const void* k, std::int64_t rows, bo
   float* row = scratch + 2 * head_dim;
   std::int64_t next = 0;
   if (fresh) {
-    load_rows(type, k, least, head_dim);
+    load_rows(type, head_dim, k, least, 1);
     std::copy_n(least, head_dim, largest);
     next = 1;
   } else {
-    load_rows(type, page, least, 2 * head_dim);
+    load_rows(bounds_type(type), 2 * head_dim, page, least, 1);
   }
   for (; next < rows; ++next) {
-    load_rows(type, row_at(k, type, head_dim, next), row, head_dim);
+    load_rows(type, head_dim, row_at(k, type, head_dim, next), row, 1);
     for (int d = 0; d < head_dim; ++d) {
       least[d] = std::min(least[d], row[d]);
       largest[d] = std::max(largest[d], row[d]);
     }
   }
-  store_rows(type, least, page, 2 * head_dim);
+  store_rows(bounds_type(type), 2 * head_dim, least, page, 1);
 }
 
 // A channel's larger product is with its least where q is negative, else with its largest: the bound is one
@@ -41,7 +41,7 @@ void page_scores(KvType type, const float* q, int group, int head_dim, const voi
       scratch[(2 * g + 1) * head_dim + d] = std::max(value, 0.0F);
     }
   }
-  logits(type, scratch, group, 2 * head_dim, pages, count, 1.0F, bounds, stride);
+  logits(bounds_type(type), scratch, group, 2 * head_dim, pages, count, 1.0F, bounds, stride);
 }
 
 }  // namespace hybridgen::kernels

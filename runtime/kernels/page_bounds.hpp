@@ -1,5 +1,6 @@
 // Bounds of pages of K: per page and KV head a row of 2 x head_dim, the least of every channel behind one
-// another and then the largest, in the KV's own type, so that they are exact. No allocation, no threads.
+// another and then the largest, in the KV's own type, so that they are exact; of int8 rows in fp16, which is
+// the nearest to what the rows stand for. No allocation, no threads.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,10 @@
 #include "runtime/kernels/kv_type.hpp"
 
 namespace hybridgen::kernels {
+
+constexpr KvType bounds_type(KvType type) {
+  return type == KvType::int8 ? KvType::f16 : type;
+}
 
 // Floats of scratch that both need.
 constexpr std::int64_t page_scratch(int group, int head_dim) {

@@ -58,8 +58,8 @@ void fetch_rows(const Block& b, const KvSpan* spans, int span_count, std::int64_
     }
     const std::int64_t rows = std::min(count - done, spans[s].count - offset);
     const std::int64_t to = done * b.head_dim;
-    load_rows(b.type, row_at(spans[s].k, b.type, b.head_dim, offset), b.k + to, rows * b.head_dim);
-    load_rows(b.type, row_at(spans[s].v, b.type, b.head_dim, offset), b.v + to, rows * b.head_dim);
+    load_rows(b.type, b.head_dim, row_at(spans[s].k, b.type, b.head_dim, offset), b.k + to, rows);
+    load_rows(b.type, b.head_dim, row_at(spans[s].v, b.type, b.head_dim, offset), b.v + to, rows);
     done += rows;
     begin -= spans[s].count;
   }

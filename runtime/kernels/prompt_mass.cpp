@@ -35,7 +35,7 @@ template <class Use>
 void for_each_strip(const Block& b, const void* k, const Use& use) {
   for (std::int64_t begin = 0; begin < b.seen(); begin += kPrefillRows) {
     const std::int64_t rows = std::min(kPrefillRows, b.seen() - begin);
-    load_rows(b.type, row_at(k, b.type, b.head_dim, begin), b.k, rows * b.head_dim);
+    load_rows(b.type, b.head_dim, row_at(k, b.type, b.head_dim, begin), b.k, rows);
     sgemm(true, b.lines(), rows, b.head_dim, b.q, b.head_dim, b.k, b.head_dim, 0.0F, b.logits, kPrefillRows);
     for (std::int64_t line = 0; line < b.lines(); ++line) {
       const std::int64_t visible = std::min(rows, b.first_position + line / b.group + 1 - begin);

@@ -14,6 +14,7 @@
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/gemv.hpp"
 #include "runtime/kernels/half.hpp"
+#include "runtime/kernels/int8_rows.hpp"
 #include "runtime/kernels/isa.hpp"
 #include "runtime/kernels/pack.hpp"
 #include "runtime/kernels/select.hpp"
@@ -31,6 +32,10 @@ struct Options {
   std::string only;
   bool two_cores = true;
 };
+
+const char* text(KvType type) {
+  return type == KvType::int8 ? "int8" : type == KvType::bf16 ? "bf16" : "fp16";
+}
 
 // What one thread's kernels write and what they multiply with.
 struct Buffers {
@@ -64,18 +69,24 @@ class Bench {
 
   Work logits_work(KvType type, int head_dim, int group, bool select);
   void logits_row(KvType type, int head_dim, int group, double bar);
-  void attend_row(int head_dim, int group, double bar);
+  void attend_row(KvType type, int head_dim, int group, double bar);
   void gemv_row(std::int64_t cols, double bar);
-  void pack_row(int head_dim, double bar);
+  void pack_row(KvType type, int head_dim, double bar);
   void select_row(int head_dim, int group, double bar);
   void check_logits(const std::string& name, KvType type, int head_dim, int group);
-  void check_attend(const std::string& name, int head_dim, int group);
+  void check_attend(const std::string& name, KvType type, int head_dim, int group);
   void check_select(const std::string& name);
 
   bool skipped(const std::string& name) const { return name.find(options_.only) == std::string::npos; }
-  // The arena's element i as the kernels must read it; its fp16 values are finite numbers as bf16, too.
-  double value_at(std::int64_t i, KvType type = KvType::f16) const {
-    const Half stored = reinterpret_cast<const Half*>(rig_.arena())[i];
+  // Channel d of row n as the kernels must read it; the arena's fp16 values are finite numbers as bf16, too,
+  // and any two of them a finite scale.
+  double value_at(KvType type, int head_dim, std::int64_t n, int d) const {
+    const auto* row = static_cast<const std::byte*>(row_at(rig_.arena(), type, head_dim, n));
+    if (type == KvType::int8) {
+      const auto* steps = reinterpret_cast<const std::int8_t*>(row);
+      return double{scale_of(steps, head_dim)} * steps[d];
+    }
+    const Half stored = reinterpret_cast<const Half*>(row)[d];
     return type == KvType::bf16 ? to_float(Bfloat{stored.bits}) : to_float(stored);
   }
 
@@ -111,12 +122,13 @@ void Bench::row(const std::string& name, double bar, const Work& work) {
 }
 
 Work Bench::logits_work(KvType type, int head_dim, int group, bool select) {
-  const std::int64_t context_bytes = kContext * head_dim * 2;
-  Work work{kSampleBytes, kSampleBytes / 2 * group, {}, 0};
+  const std::int64_t context_bytes = kContext * row_bytes(type, head_dim);
+  const std::int64_t contexts = kSampleBytes / context_bytes;
+  Work work{contexts * context_bytes, contexts * kContext * head_dim * group, {}, 0};
   work.call = [=, this](const std::byte* data, int thread) {
     Buffers& b = buffers_[thread];
     const std::int64_t stride = kContext + kScorePad;
-    for (const std::byte* end = data + kSampleBytes; data < end; data += context_bytes) {
+    for (const std::byte* end = data + contexts * context_bytes; data < end; data += context_bytes) {
       logits(type, b.x.data(), group, head_dim, data, kContext, 0.125f, b.scores.data(), stride);
       for (int g = 0; select && g < group; ++g) {
         select_top_k(b.scores.data() + g * stride, kContext, kChosen, b.scratch.data(), b.index.data(),
@@ -130,12 +142,13 @@ Work Bench::logits_work(KvType type, int head_dim, int group, bool select) {
 void Bench::check_logits(const std::string& name, KvType type, int head_dim, int group) {
   const Buffers& b = buffers_[0];
   logits_work(type, head_dim, group, false).call(rig_.arena(), 0);
-  const std::int64_t begin = (kSampleBytes - kContext * head_dim * 2) / 2;  // of the last context
+  const std::int64_t contexts = kSampleBytes / (kContext * row_bytes(type, head_dim));
+  const std::int64_t begin = (contexts - 1) * kContext;  // of the last
   for (int g = 0; g < group; ++g) {
     for (std::int64_t n = 0; n < kContext; ++n) {
       double sum = 0;
       for (int d = 0; d < head_dim; ++d) {
-        sum += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(begin + n * head_dim + d, type);
+        sum += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(type, head_dim, begin + n, d);
       }
       expect(name, b.scores[static_cast<std::size_t>(g * (kContext + kScorePad) + n)], sum * 0.125);
     }
@@ -143,14 +156,14 @@ void Bench::check_logits(const std::string& name, KvType type, int head_dim, int
 }
 
 void Bench::logits_row(KvType type, int head_dim, int group, double bar) {
-  const std::string name = std::string("logits ") + (type == KvType::bf16 ? "bf16" : "fp16") + ", dim " +
-                           std::to_string(head_dim) + ", G " + std::to_string(group);
+  const std::string name = std::string("logits ") + text(type) + ", dim " + std::to_string(head_dim) +
+                           ", G " + std::to_string(group);
   if (skipped(name)) return;
   check_logits(name, type, head_dim, group);
   row(name, bar, logits_work(type, head_dim, group, false));
 }
 
-void Bench::check_attend(const std::string& name, int head_dim, int group) {
+void Bench::check_attend(const std::string& name, KvType type, int head_dim, int group) {
   const Buffers& b = buffers_[0];
   for (int g = 0; g < group; ++g) {
     std::vector<double> weight, out(static_cast<std::size_t>(head_dim));
@@ -158,12 +171,12 @@ void Bench::check_attend(const std::string& name, int head_dim, int group) {
     for (std::int64_t n = 0; n < kContext; ++n) {
       double logit = 0;
       for (int d = 0; d < head_dim; ++d) {
-        logit += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(n * head_dim + d);
+        logit += b.x[static_cast<std::size_t>(g * head_dim + d)] * value_at(type, head_dim, n, d);
       }
       weight.push_back(std::exp(logit * 0.125));
       sum += weight.back();
       for (int d = 0; d < head_dim; ++d) {
-        out[static_cast<std::size_t>(d)] += weight.back() * value_at((kContext + n) * head_dim + d);
+        out[static_cast<std::size_t>(d)] += weight.back() * value_at(type, head_dim, kContext + n, d);
       }
     }
     for (int d = 0; d < head_dim; ++d) {
@@ -172,23 +185,25 @@ void Bench::check_attend(const std::string& name, int head_dim, int group) {
   }
 }
 
-void Bench::attend_row(int head_dim, int group, double bar) {
-  const std::string name = "attend fp16, dim " + std::to_string(head_dim) + ", G " + std::to_string(group);
+void Bench::attend_row(KvType type, int head_dim, int group, double bar) {
+  const std::string name = std::string("attend ") + text(type) + ", dim " + std::to_string(head_dim) +
+                           ", G " + std::to_string(group);
   if (skipped(name)) return;
-  const std::int64_t context_bytes = kContext * head_dim * 4;
+  const std::int64_t context_bytes = 2 * kContext * row_bytes(type, head_dim);
+  const std::int64_t contexts = kSampleBytes / context_bytes;
   const auto call = [=, this](const std::byte* data, int thread, std::int64_t bytes) {
     Buffers& b = buffers_[thread];
     for (const std::byte* end = data + bytes; data < end; data += context_bytes) {
       const KvSpan span{data, data + context_bytes / 2, kContext};
-      attend(KvType::f16, b.x.data(), group, head_dim, &span, 1, 0.125f, b.scores.data(), b.out.data(),
-             nullptr);
+      attend(type, b.x.data(), group, head_dim, &span, 1, 0.125f, b.scores.data(), b.out.data(), nullptr);
     }
   };
   call(rig_.arena(), 0, context_bytes);
-  check_attend(name, head_dim, group);
+  check_attend(name, type, head_dim, group);
+  const std::int64_t bytes = contexts * context_bytes;
   row(name, bar,
-      {kSampleBytes, kSampleBytes / 2 * group,
-       [&](const std::byte* data, int thread) { call(data, thread, kSampleBytes); }, 0});
+      {bytes, 2 * contexts * kContext * head_dim * group,
+       [&](const std::byte* data, int thread) { call(data, thread, bytes); }, 0});
 }
 
 void Bench::gemv_row(std::int64_t cols, double bar) {
@@ -202,16 +217,18 @@ void Bench::gemv_row(std::int64_t cols, double bar) {
   call(rig_.arena(), 0);
   for (std::int64_t r = 0; r < rows; ++r) {
     double sum = 0;
-    for (std::int64_t c = 0; c < cols; ++c)
-      sum += value_at(r * cols + c) * buffers_[0].x[static_cast<std::size_t>(c)];
+    for (std::int64_t c = 0; c < cols; ++c) {
+      sum += value_at(KvType::f16, static_cast<int>(cols), r, static_cast<int>(c)) *
+             buffers_[0].x[static_cast<std::size_t>(c)];
+    }
     expect(name, buffers_[0].out[static_cast<std::size_t>(r)], sum);
   }
   row(name, bar, {rows * cols * 2, rows * cols, call, 0});
 }
 
 // 5 % of the rows of each context, ascending; bytes are those of the chosen rows.
-void Bench::pack_row(int head_dim, double bar) {
-  const std::int64_t row_bytes = 2 * head_dim;
+void Bench::pack_row(KvType type, int head_dim, double bar) {
+  const std::int64_t row_bytes = kernels::row_bytes(type, head_dim);
   const std::string name = "gather 5 % of rows of " + std::to_string(row_bytes) + " B";
   if (skipped(name)) return;
   const std::int64_t contexts = 32;
@@ -225,7 +242,7 @@ void Bench::pack_row(int head_dim, double bar) {
   const auto call = [&](const std::byte* data, int thread) {
     for (std::int64_t c = 0; c < contexts; ++c) {
       const RowSpan span{data + c * kContext * row_bytes, kContext};
-      pack_rows(KvType::f16, head_dim, &span, 1, index.data() + c * kChosen, kChosen,
+      pack_rows(type, head_dim, &span, 1, index.data() + c * kChosen, kChosen,
                 buffers_[thread].packed.data() + c * kChosen * row_bytes);
     }
   };
@@ -290,13 +307,17 @@ void Bench::run() {
   for (const Bar& bar : bars) logits_row(KvType::f16, 64, bar.group, bar.logits64);
   for (const int head_dim : {128, 64}) {
     for (const int group : {1, 4, 8}) logits_row(KvType::bf16, head_dim, group, 0);
+    for (const int group : {1, 4, 8}) logits_row(KvType::int8, head_dim, group, 0);
   }
   for (const int head_dim : {128, 64}) {
-    for (const Bar& bar : bars) attend_row(head_dim, bar.group, bar.attend);
+    for (const Bar& bar : bars) attend_row(KvType::f16, head_dim, bar.group, bar.attend);
+    for (const int group : {1, 4, 8}) attend_row(KvType::int8, head_dim, group, 0);
   }
-  pack_row(128, 0.28);
-  pack_row(64, 0.40);
-  pack_row(32, 0);
+  pack_row(KvType::f16, 128, 0.28);
+  pack_row(KvType::f16, 64, 0.40);
+  pack_row(KvType::f16, 32, 0);
+  pack_row(KvType::int8, 128, 0);
+  pack_row(KvType::int8, 64, 0);
   for (const int head_dim : {128, 64}) {
     select_row(head_dim, 1, 1.10);
     select_row(head_dim, 4, 1.20);

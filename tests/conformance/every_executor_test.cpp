@@ -114,6 +114,10 @@ std::vector<Case> cases() {
     choices.emplace_back(std::string(preset) + "_bf16", choice_of(preset, {}));
     choices.back().second.kv_dtype = KvDtype::bf16;
   }
+  for (const PresetEntry& preset : preset_registry()) {
+    choices.emplace_back(preset.name + "_int8", choice_of(preset.name, {}));
+    choices.back().second.kv_dtype = KvDtype::int8;
+  }
   PolicyChoice pooled = choice_of("infinigen", {{"placement", "semantic"}});
   pooled.params["pool_tokens"] = 40;  // fewer than the prompt
   choices.emplace_back("infinigen_pool_semantic", pooled);

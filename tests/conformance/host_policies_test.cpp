@@ -123,6 +123,19 @@ TEST_F(HostPolicies, Bf16Kv_everyWayToAttend_closeToFp32AndAsManyBytesAsFp16) {
   dtypes(hybridgen(20, kPpmOne, KvDtype::bf16));
 }
 
+// int8 rounds by 1/254 of a row's largest, bf16 by at most 1/256 of the value itself, a few times less for
+// most of them. The same rows, whichever way they are read, give the same.
+TEST_F(HostPolicies, Int8Kv_everyWayToAttend_closeToFp32AndLogitsEqualFullGpu) {
+  const HostRun exact = run({"full-gpu", {}, {}, KvDtype::f32});
+  const HostRun full = run({"full-gpu", {}, {}, KvDtype::int8});
+  const float of_bf16 = largest_difference(exact, run({"full-gpu", {}, {}, KvDtype::bf16}));
+  EXPECT_GT(largest_difference(exact, full), of_bf16);
+  EXPECT_LT(largest_difference(exact, full), 8 * of_bf16);
+  EXPECT_LT(largest_difference(full, run({"flexgen", {}, {}, KvDtype::int8})), 1e-5F);
+  EXPECT_LT(largest_difference(full, run({"flexgen-cpu-attention", {}, {}, KvDtype::int8})), 1e-4F);
+  EXPECT_LT(largest_difference(full, run(hybridgen(20, kPpmOne, KvDtype::int8))), 1e-4F);
+}
+
 // Longer than two grains of the host's scan, so that threads get shares of their own.
 TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
   const HostRun full = run({"full-gpu", {}, {}, KvDtype::f32}, 450, 6);

@@ -126,7 +126,7 @@ class Layer {
 
  private:
   void send(const std::byte* from, std::byte* to) const {
-    const Bytes row = shape_.head_dim * kernels::bytes_of(kType);
+    const Bytes row = kernels::row_bytes(kType, shape_.head_dim);
     std::memcpy(to, from, static_cast<std::size_t>(exchange().rows_up() * row));
   }
 

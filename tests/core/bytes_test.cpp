@@ -1,6 +1,7 @@
 // Bytes per channel of one step against closed forms. With
 //   H hidden, Q = query heads x head_dim, G = KV heads x head_dim, F ffn, V vocab, L layers,
-//   r = G x e (K or V of one token in a layer), h = head_dim x e (of one head), e bytes per KV element,
+//   h = K or V of one token and head, head_dim x bytes of an element (int8: head_dim + 4, its scale),
+//   r = h x KV heads (of one token in a layer),
 // weights are 2 bytes, queries and logits 4.
 #include <gtest/gtest.h>
 
@@ -39,8 +40,12 @@ class BytesOfAStep : public testing::TestWithParam<KvDtype> {
   test::TinyMachine tiny_;
   const ModelShape model_ = test::tiny_model(3);
   const Bytes H = 12, Q = 20, G = 10, F = 28, V = 64, L = 3, heads = 4;
-  const Bytes e = bytes_of(GetParam());
-  const Bytes r = G * e, h = 5 * e;
+  // A row of so many channels, as the file's head says it.
+  static Bytes row(Bytes channels) {
+    if (GetParam() == KvDtype::int8) return channels + 4;
+    return channels * (GetParam() == KvDtype::f32 ? 4 : 2);
+  }
+  const Bytes h = row(5), r = 2 * h;
 };
 
 TEST_P(BytesOfAStep, full_gpu_reads_weights_and_all_kv_in_hbm) {
@@ -53,7 +58,7 @@ TEST_P(BytesOfAStep, full_gpu_reads_weights_and_all_kv_in_hbm) {
 
 // Two whole layers; in the third one column of five is kept, in rows of 16 channels, and c rows come up.
 TEST_P(BytesOfAStep, infinigen_decode_moves_chosen_rows_up_and_their_numbers_down) {
-  const Bytes n = 10, c = 12, kv_heads = 2, partial = kv_heads * 16 * e, skew = G * 4;
+  const Bytes n = 10, c = 12, kv_heads = 2, partial = kv_heads * row(16), skew = G * 4;
   const auto bytes = channels(build("infinigen", {RequestId(0), n, 1, 0, n + 1, 0, 5, SlotId(0), n}), {c});
   const Bytes up = 2 * 2 * n * r + 2 * c * h;
   const Bytes down = L * 2 * r + c * 4 + kv_heads * 4;
@@ -259,7 +264,8 @@ TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
   EXPECT_EQ(decode.ops[2].traffic.flops.resolve({}), 4 * Q * 11);
 }
 
-INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep, testing::Values(KvDtype::f16, KvDtype::f32, KvDtype::bf16),
+INSTANTIATE_TEST_SUITE_P(kv, BytesOfAStep,
+                         testing::Values(KvDtype::f16, KvDtype::f32, KvDtype::bf16, KvDtype::int8),
                          [](const auto& test_info) { return std::string(name_of(test_info.param)); });
 
 }  // namespace

@@ -59,7 +59,7 @@ Case any_case() {
       {"budget_tokens", pick(6, 70)},    {"sink_tokens", pick(0, 5)}, {"observation_tokens", pick(1, 5)},
       {"generated", pick(0, 2)},         {"page_tokens", pick(1, 6)}, {"select_by", pick(0, 1)},
       {"whole_layers", pick(1, 3)},      {"pool_tokens", pick(0, 70)}};
-  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16);
+  c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16, KvDtype::int8);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;
 }

@@ -135,7 +135,7 @@ TEST(Experiment, Unset_takesAKeyOutOrSaysThatItIsNotThere) {
 TEST(Experiment, yaml_reads_back_equal) {
   for (const char* policy :
        {"preset: full-gpu, kv_dtype: fp32", "preset: full-gpu, kv_dtype: bf16",
-        "preset: flexgen, placement: semantic",
+        "preset: full-gpu, kv_dtype: int8", "preset: flexgen, placement: semantic",
         "preset: hybridgen, device_kv_tokens: 7, topk_ratio: 0.000001",
         "preset: hybridgen, select: threshold, alpha: 0.001, max_rows_ratio: 1, device_kv_tokens: 1",
         "preset: flexgen, attention: logit-parallel, select: all, split: fixed, lookahead: off, "

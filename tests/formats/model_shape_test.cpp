@@ -1,5 +1,6 @@
 #include <map>
 
+#include "core/residency/kv_dtype.hpp"
 #include "formats/experiment_model.hpp"
 #include "formats/experiment_reader.hpp"
 #include "formats/hf_config.hpp"
@@ -17,7 +18,7 @@ TEST(Model, shipped_shapes_count_their_published_parameters) {
   const auto shape = shipped_shape;
   EXPECT_EQ(shape("smollm2-135m-instruct").parameters(), 134'515'008);
   EXPECT_EQ(shape("llama-3.1-8b").parameters(), 8'030'261'248);
-  EXPECT_EQ(shape("llama-3.1-8b").kv_row_bytes(2) * 2 * 32, 128 << 10);
+  EXPECT_EQ(kv_row_bytes(shape("llama-3.1-8b"), KvDtype::f16) * 2 * 32, 128 << 10);
 }
 
 // The elements that the models' published weight files hold, and KiB of KV per token at 16 bits.
@@ -39,7 +40,7 @@ TEST(Model, the_eleven_sizes_count_their_published_parameters) {
     const ModelShape shape = shipped_shape(name);
     EXPECT_EQ(shape.name, name);
     EXPECT_EQ(shape.parameters(), published.parameters) << name;
-    EXPECT_EQ(shape.kv_row_bytes(2) * 2 * shape.layers, published.kv_kib << 10) << name;
+    EXPECT_EQ(kv_row_bytes(shape, KvDtype::f16) * 2 * shape.layers, published.kv_kib << 10) << name;
   }
 }
 

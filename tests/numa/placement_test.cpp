@@ -38,7 +38,7 @@ PolicyChoice hybridgen_of(const std::string& placement) {
 
 std::vector<int> nodes_under(const RowStore& store) {
   const ModelShape shape = tiny_shape();
-  return page_nodes(store.base, store.slots * shape.kv_row_bytes(bytes_of(KvDtype::f16)));
+  return page_nodes(store.base, store.slots * kv_row_bytes(shape, KvDtype::f16));
 }
 
 // How many of this process's pages lie on a node, by the system's own account.
@@ -191,7 +191,7 @@ TEST(NumaMachine, Eviction_movesTheOldestDeviceRowsToTheNodesOfKAndV) {
   const Tokens prompt = 60;
   const NumaRun moved(hybridgen_of("semantic"), prompt);
   const NumaRun resident({"full-gpu", {}, {}}, prompt);
-  const Bytes row = tiny_shape().head_dim * bytes_of(KvDtype::f16);
+  const Bytes row = head_row_bytes(tiny_shape(), KvDtype::f16);
   int evicted = 0;
   for (Tokens token = prompt - 8; token < prompt + NumaRun::kNewTokens - 1 - 8; ++token, ++evicted) {
     for (int head = 0; head < tiny_shape().kv_heads; ++head) {
@@ -219,7 +219,7 @@ TEST(NumaMachine, NodeTooSmall_refusedWithNodeWantedAndFree_nothingAllocated) {
   const ModelShape shape = tiny_shape();
   const Bytes before = pages_on(kCxlNode);
   const Bytes free_before = free_bytes(kCxlNode);
-  const Bytes row = shape.layers * shape.kv_row_bytes(2);
+  const Bytes row = shape.layers * kv_row_bytes(shape, KvDtype::f16);
   // Most of it generated: a long prompt would ask for working memory, too.
   const Tokens context = free_before / row * 13 / 12;
   const WorkloadShape workload{1, 100, context - 99, false};

@@ -242,7 +242,8 @@ std::string refusal(const std::function<void()>& call) {
 
 TEST(CudaPlayable, HeadDimOfNoKernel_saysWhichShapesAreTaken) {
   const test::TinyMachine tiny;
-  const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, test::tiny_model()); });
+  const std::string text =
+      refusal([&] { check_playable_by_cuda(tiny.machine, test::tiny_model(), KvDtype::f16); });
   EXPECT_NE(text.find("head_dim 64 or 128"), std::string::npos) << text;
 }
 
@@ -252,7 +253,11 @@ TEST(CudaPlayable, LlamaShapeOnAGpu_isTaken) {
   shape.head_dim = 64;
   shape.hidden = 576;
   shape.ffn = 1536;
-  EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape); }), "");
+  for (const KvDtype dtype : {KvDtype::f16, KvDtype::bf16, KvDtype::f32}) {
+    EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, dtype); }), "");
+  }
+  const std::string text = refusal([&] { check_playable_by_cuda(tiny.machine, shape, KvDtype::int8); });
+  EXPECT_NE(text.find("policy.kv_dtype int8"), std::string::npos) << text;
 }
 
 TEST(CudaPlayable, EveryFamily_isTaken) {
@@ -263,7 +268,8 @@ TEST(CudaPlayable, EveryFamily_isTaken) {
   shape.ffn = 512;
   for (const ModelFamily family : all_families()) {
     shape.blocks = blocks_of(family);
-    EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape); }), "") << name_of(family);
+    EXPECT_EQ(refusal([&] { check_playable_by_cuda(tiny.machine, shape, KvDtype::f16); }), "")
+        << name_of(family);
   }
 }
 
@@ -272,7 +278,8 @@ TEST(CudaPlayable, PlatformWithoutGpu_pointsToTheHostExecutor) {
   const ProcessorId cpu = machine.add_processor("host", ProcessorKind::cpu, {});
   const LaneId lane = machine.add_lane("host", cpu, 2);
   for (const Role role : {Role::device, Role::host, Role::h2d, Role::d2h}) machine.set_role(role, lane);
-  const std::string text = refusal([&] { check_playable_by_cuda(machine, test::tiny_model()); });
+  const std::string text =
+      refusal([&] { check_playable_by_cuda(machine, test::tiny_model(), KvDtype::f16); });
   EXPECT_NE(text.find("laptop"), std::string::npos) << text;
   EXPECT_NE(text.find("--executor host"), std::string::npos) << text;
 }

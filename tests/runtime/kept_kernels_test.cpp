@@ -32,12 +32,12 @@ std::vector<double> softmax64(const std::vector<double>& logits) {
 
 TEST_P(KeptKernel, prompt_mass_is_the_sum_of_causal_weights) {
   constexpr double kScale = 0.3;
-  for (const KvType type : {KvType::f16, KvType::f32}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::int8}) {
     for (const auto& [tokens, first, group, head_dim] : std::vector<std::array<std::int64_t, 4>>{
              {1, 0, 1, 16}, {7, 0, 3, 16}, {330, 0, 2, 64}, {330, 300, 4, 48}}) {
       const std::int64_t stride = group * head_dim + 5;
       const std::vector<float> q = random_floats(tokens * stride, 2);
-      const Rows k = make_rows(type, random_floats(tokens * head_dim, 2));
+      const Rows k = make_rows(type, static_cast<int>(head_dim), random_floats(tokens * head_dim, 2));
       std::vector<double> expected(static_cast<std::size_t>(tokens));
       for (std::int64_t i = first; i < tokens; ++i) {
         for (std::int64_t g = 0; g < group; ++g) {
@@ -69,8 +69,8 @@ TEST_P(KeptKernel, attend_kept_adds_the_weights_of_each_step_to_the_mass) {
   constexpr int kGroup = 3, kDim = 16;
   constexpr std::int64_t kRows = 37;
   const std::vector<float> q = random_floats(kGroup * kDim);
-  const Rows k = make_rows(KvType::f16, random_floats(kRows * kDim, 3));
-  const Rows v = make_rows(KvType::f16, random_floats(kRows * kDim));
+  const Rows k = make_rows(KvType::f16, kDim, random_floats(kRows * kDim, 3));
+  const Rows v = make_rows(KvType::f16, kDim, random_floats(kRows * kDim));
   std::vector<double> mass(kRows, 0.5), out(kGroup * kDim);
   for (int g = 0; g < kGroup; ++g) {
     std::vector<double> logits;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -87,9 +88,29 @@ struct Rows {
   const void* data() const { return bytes.data(); }
 };
 
-inline Rows make_rows(KvType type, const std::vector<float>& from) {
+// Written apart from the kernels: the largest is 127 steps, a step is the scale behind the row.
+inline Rows make_int8_rows(int head_dim, const std::vector<float>& from) {
+  const auto dims = static_cast<std::size_t>(head_dim);
   Rows rows;
-  rows.bytes.resize(from.size() * static_cast<std::size_t>(bytes_of(type)));
+  for (std::size_t begin = 0; begin < from.size(); begin += dims) {
+    float largest = 0;
+    for (std::size_t d = 0; d < dims; ++d) largest = std::max(largest, std::fabs(from[begin + d]));
+    const float step = largest / 127;
+    for (std::size_t d = 0; d < dims; ++d) {
+      const double steps = std::nearbyint(double{from[begin + d]} / step);
+      rows.bytes.push_back(static_cast<std::byte>(static_cast<std::int8_t>(steps)));
+      rows.values.push_back(steps * step);
+    }
+    rows.bytes.resize(rows.bytes.size() + sizeof step);
+    std::memcpy(rows.bytes.data() + rows.bytes.size() - sizeof step, &step, sizeof step);
+  }
+  return rows;
+}
+
+inline Rows make_rows(KvType type, int head_dim, const std::vector<float>& from) {
+  if (type == KvType::int8) return make_int8_rows(head_dim, from);
+  Rows rows;
+  rows.bytes.resize(from.size() * static_cast<std::size_t>(row_bytes(type, 1)));
   for (std::size_t i = 0; i < from.size(); ++i) {
     if (type == KvType::f16) {
       const Half half = to_half(from[i]);

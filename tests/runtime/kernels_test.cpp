@@ -319,12 +319,12 @@ TEST_P(Kernels, EmbedRow_lastRow_isThatRow) {
 }
 
 TEST_P(Kernels, PackRows_acrossSpans_copiesBitForBit) {
-  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16}) {
+  for (const KvType type : {KvType::f16, KvType::f32, KvType::bf16, KvType::int8}) {
     for (const int head_dim : {48, 64, 128}) {
       const std::int64_t first = 37, second = 55, count = 61;
-      const std::int64_t bytes = head_dim * bytes_of(type);
-      const Rows a = make_rows(type, random_floats(first * head_dim));
-      const Rows b = make_rows(type, random_floats(second * head_dim));
+      const std::int64_t bytes = row_bytes(type, head_dim);
+      const Rows a = make_rows(type, head_dim, random_floats(first * head_dim));
+      const Rows b = make_rows(type, head_dim, random_floats(second * head_dim));
       const RowSpan spans[] = {{a.data(), first}, {b.data(), second}};
       std::vector<std::int32_t> index;
       for (std::int64_t j = 0; j < count; ++j) {
@@ -341,6 +341,35 @@ TEST_P(Kernels, PackRows_acrossSpans_copiesBitForBit) {
       }
       EXPECT_TRUE(packed.intact());
     }
+  }
+}
+
+TEST_P(Kernels, Int8Rows_storedAndLoaded_areWithinHalfAStep) {
+  for (const int head_dim : {16, 48, 64, 128}) {
+    const std::int64_t count = 5;
+    std::vector<float> from = random_floats(count * head_dim, 3.0f);
+    for (int d = 0; d < head_dim; ++d) from[static_cast<std::size_t>(head_dim + d)] = 0;            // row 1
+    for (int d = 0; d < head_dim; ++d) from[static_cast<std::size_t>(2 * head_dim + d)] *= 1e-38f;  // row 2
+    for (int d = 0; d < head_dim; ++d) from[static_cast<std::size_t>(3 * head_dim + d)] *= 1e30f;   // row 3
+    Guarded<std::byte> stored(count * row_bytes(KvType::int8, head_dim));
+    store_rows(KvType::int8, head_dim, from.data(), stored.data(), count);
+    const Rows expected = make_rows(KvType::int8, head_dim, {from.begin(), from.begin() + head_dim});
+    EXPECT_EQ(std::memcmp(stored.data(), expected.data(), expected.bytes.size()), 0);
+    Guarded<float> back(count * head_dim);
+    load_rows(KvType::int8, head_dim, stored.data(), back.data(), count);
+    for (std::int64_t n = 0; n < count; ++n) {
+      const float* row = from.data() + n * head_dim;
+      float largest = 0;
+      for (int d = 0; d < head_dim; ++d) largest = std::max(largest, std::fabs(row[d]));
+      const double step = n == 2 ? 2 * double{largest} : double{largest} / 127;  // row 2 becomes zero
+      for (int d = 0; d < head_dim; ++d) {
+        ASSERT_NEAR(back[n * head_dim + d], row[d], 0.5001 * step) << "row " << n;
+        if (n == 1 || n == 2) {
+          ASSERT_EQ(back[n * head_dim + d], 0.0f);
+        }
+      }
+    }
+    EXPECT_TRUE(stored.intact() && back.intact());
   }
 }
 

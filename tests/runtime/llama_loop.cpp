@@ -27,7 +27,7 @@ LlamaLoop::LlamaLoop(const ModelWeights& weights, KvType type, std::int64_t capa
       capacity_(capacity),
       qkv_width_(shape_.qkv_width()),
       frequencies_(rope_frequencies(shape_.head_dim, shape_.rope_theta)) {
-  kv_.resize(count_of(2 * shape_.layers * capacity * shape_.kv_row_bytes(bytes_of(type))));
+  kv_.resize(count_of(2 * shape_.layers * capacity * shape_.kv_heads * row_bytes(type, shape_.head_dim)));
   const std::int64_t widest = std::max(shape_.hidden, shape_.ffn);
   scratch_.resize(count_of(std::max({gemm_scratch(widest), prefill_scratch(shape_.group(), shape_.head_dim),
                                      attend_scratch(shape_.group(), capacity)})));
@@ -37,7 +37,7 @@ LlamaLoop::LlamaLoop(const ModelWeights& weights, KvType type, std::int64_t capa
 std::byte* LlamaLoop::kv_row(std::size_t layer, int head, bool is_v, std::int64_t position) {
   const std::int64_t segment =
       (static_cast<std::int64_t>(layer) * shape_.kv_heads + head) * 2 + (is_v ? 1 : 0);
-  return kv_.data() + (segment * capacity_ + position) * shape_.head_dim * bytes_of(type_);
+  return kv_.data() + (segment * capacity_ + position) * row_bytes(type_, shape_.head_dim);
 }
 
 KvSpan LlamaLoop::span(std::size_t layer, int head, std::int64_t rows) const {
@@ -47,8 +47,8 @@ KvSpan LlamaLoop::span(std::size_t layer, int head, std::int64_t rows) const {
 
 void LlamaLoop::append_kv(std::size_t layer, const float* k, const float* v, std::int64_t position) {
   for (int h = 0; h < shape_.kv_heads; ++h) {
-    store_rows(type_, k + h * shape_.head_dim, kv_row(layer, h, false, position), shape_.head_dim);
-    store_rows(type_, v + h * shape_.head_dim, kv_row(layer, h, true, position), shape_.head_dim);
+    store_rows(type_, shape_.head_dim, k + h * shape_.head_dim, kv_row(layer, h, false, position), 1);
+    store_rows(type_, shape_.head_dim, v + h * shape_.head_dim, kv_row(layer, h, true, position), 1);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/base/error.hpp"
+#include "core/residency/kv_dtype.hpp"
 #include "runtime/kernels/half.hpp"
 #include "tests/runtime/llama_loop.hpp"
 
@@ -260,7 +261,7 @@ TEST(DummyWeights, SameSeed_givesTheSameBytesAndAnotherDiffers) {
 TEST(ModelShape, Smollm2_hasItsKnownSize) {
   const ModelShape s{"smollm2", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1e5, 1e-5, true};
   EXPECT_EQ(s.parameters(), 134'515'008);
-  EXPECT_EQ(s.kv_row_bytes(2), 384);
+  EXPECT_EQ(kv_row_bytes(s, KvDtype::f16), 384);
   EXPECT_EQ(s.qkv_weights() + s.out_weights() + s.ffn_weights(), 576 * 960 + 576 * 576 + 3 * 576 * 1536);
 }
 

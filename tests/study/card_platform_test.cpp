@@ -76,7 +76,7 @@ TEST(CardPlatform, FromItsStages_isAFileThatLoadsAndThatTheExecutorPlays) {
   llama.kv_heads = 8;
   llama.head_dim = 128;
   llama.ffn = 14336;
-  EXPECT_NO_THROW(cuda::check_playable_by_cuda(card, llama));
+  EXPECT_NO_THROW(cuda::check_playable_by_cuda(card, llama, KvDtype::f16));
 }
 
 TEST(CardPlatform, MissingStage_isNamed) {

@@ -92,15 +92,15 @@ struct SelectionCase {
 // Writes positions [first, first + count) of every KV head where the store keeps them, position p in row p.
 inline void store_case_rows(const SelectionCase& of, const RowStore& k, const RowStore& v, Tokens first,
                             Tokens count, kernels::KvType type = kernels::KvType::f16) {
-  const Bytes row = SelectionCase::kWidth * kernels::bytes_of(type);
+  const Bytes row = kernels::row_bytes(type, SelectionCase::kWidth);
   for (std::size_t head = 0; head < of.keys.size(); ++head) {
     for (Tokens p = first; p < first + count; ++p) {
       const int kv = static_cast<int>(head);
       std::vector<float> values;
       for (int d = 0; d < SelectionCase::kWidth; ++d) values.push_back(SelectionCase::value(kv, p, d));
-      kernels::store_rows(type, of.keys[head][static_cast<std::size_t>(p)].data(), k.head(kv, row) + p * row,
-                          SelectionCase::kWidth);
-      kernels::store_rows(type, values.data(), v.head(kv, row) + p * row, SelectionCase::kWidth);
+      kernels::store_rows(type, SelectionCase::kWidth, of.keys[head][static_cast<std::size_t>(p)].data(),
+                          k.head(kv, row) + p * row, 1);
+      kernels::store_rows(type, SelectionCase::kWidth, values.data(), v.head(kv, row) + p * row, 1);
     }
   }
 }

@@ -165,8 +165,8 @@ std::unique_ptr<SplitPart> make(const PartContext& context) {
   const bool by_group = context.params.has("select_by") && selects_by_group(context);
   options.group = by_group ? context.model.group() : 1;
   options.packing_heads = context.model.query_heads / options.group;
-  options.row = context.model.kv_row_bytes(bytes_of(context.kv_dtype));
-  options.head_row = context.model.head_dim * bytes_of(context.kv_dtype);
+  options.row = kv_row_bytes(context.model, context.kv_dtype);
+  options.head_row = head_row_bytes(context.model, context.kv_dtype);
   return std::make_unique<ModelBasedSplit>(options, params.get("feedback.interval"));
 }
 

@@ -38,7 +38,7 @@ class AttentionCase {
 
   int dim() const { return heads.head_dim; }
   float scale() const { return 1.0F / std::sqrt(static_cast<float>(dim())); }
-  int row_bytes() const { return dim() * static_cast<int>(kernels::bytes_of(type)); }
+  int row_bytes() const { return static_cast<int>(kernels::row_bytes(type, dim())); }
   KvStore store() const { return {k.get(), v.get(), slots}; }
   PartialSpace space() const { return {pieces_.get(), arrived_.get()}; }
   // Slot of row i of the newest op->tokens; first element of that row as query head `head` sees it.

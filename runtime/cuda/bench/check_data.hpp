@@ -40,7 +40,7 @@ inline void finish() {
 // Rows of any type, read as fp32.
 class Rows {
  public:
-  Rows(KvType type, std::int64_t count) : type_(type), bytes_(count * kernels::bytes_of(type)) {}
+  Rows(KvType type, std::int64_t count) : type_(type), bytes_(kernels::row_bytes(type, count)) {}
   std::byte* get() const { return bytes_.get(); }
   float at(std::int64_t i) const {
     if (type_ == KvType::f32) return as<float>()[i];

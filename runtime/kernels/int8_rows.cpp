@@ -1,0 +1,83 @@
+#include "runtime/kernels/int8_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/simd.hpp"
+
+namespace hybridgen::kernels {
+
+namespace scalar {
+static void load_int8(int head_dim, const std::int8_t* row, float* to) {
+  const float scale = scale_of(row, head_dim);
+  for (int d = 0; d < head_dim; ++d) to[d] = static_cast<float>(row[d]) * scale;
+}
+
+// poison: 0, or NaN where the row has an infinity or a NaN, which no integer could show.
+static void store_int8(int head_dim, const float* from, std::int8_t* row) {
+  float largest = 0, poison = 0;
+  for (int d = 0; d < head_dim; ++d) {
+    largest = std::max(largest, std::fabs(from[d]));
+    poison += 0 * from[d];
+  }
+  const bool zero = !(largest > kLeastRow);
+  const float factor = zero || poison != 0 ? 0 : kMostInt8 / largest;
+  for (int d = 0; d < head_dim; ++d) {
+    const float scaled = from[d] * factor;
+    row[d] = scaled == scaled ? static_cast<std::int8_t>(std::lrintf(scaled)) : std::int8_t{0};
+  }
+  const float scale = (zero ? 0 : largest / kMostInt8) + poison;
+  std::memcpy(row + head_dim, &scale, sizeof scale);
+}
+}  // namespace scalar
+
+namespace avx2 {
+HG_TARGET_AVX2 static void load_int8(int head_dim, const std::int8_t* row, float* to) {
+  const Vec scale = set1(scale_of(row, head_dim));
+  for (int d = 0; d < head_dim; d += kWidth) {
+    const __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(row + d)));
+    store(to + d, mul(_mm256_cvtepi32_ps(wide), scale));
+  }
+}
+
+HG_TARGET_AVX2 static void store_int8(int head_dim, const float* from, std::int8_t* row) {
+  const Vec sizes = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  Vec most = zero(), none = zero();
+  for (int d = 0; d < head_dim; d += kWidth) {
+    const Vec x = load(from + d);
+    most = max(_mm256_and_ps(x, sizes), most);
+    none = fma(x, zero(), none);
+  }
+  const float largest = reduce_max(most), poison = reduce_add(none);
+  const bool all_zero = !(largest > kLeastRow);
+  const Vec factor = set1(all_zero || poison != 0 ? 0 : kMostInt8 / largest);
+  for (int d = 0; d < head_dim; d += 2 * kWidth) {
+    const __m256i low = _mm256_cvtps_epi32(mul(load(from + d), factor));
+    const __m256i high = _mm256_cvtps_epi32(mul(load(from + d + kWidth), factor));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(row + d), bytes);
+  }
+  const float scale = (all_zero ? 0 : largest / kMostInt8) + poison;
+  std::memcpy(row + head_dim, &scale, sizeof scale);
+}
+}  // namespace avx2
+
+void load_int8(int head_dim, const void* from, float* to, std::int64_t rows) {
+  const auto load = pick(scalar::load_int8, avx2::load_int8, avx2::load_int8);
+  const auto* row = static_cast<const std::int8_t*>(from);
+  for (std::int64_t n = 0; n < rows; ++n, row += head_dim + kScaleBytes) {
+    load(head_dim, row, to + n * head_dim);
+  }
+}
+
+void store_int8(int head_dim, const float* from, void* to, std::int64_t rows) {
+  const auto store = pick(scalar::store_int8, avx2::store_int8, avx2::store_int8);
+  auto* row = static_cast<std::int8_t*>(to);
+  for (std::int64_t n = 0; n < rows; ++n, row += head_dim + kScaleBytes) {
+    store(head_dim, from + n * head_dim, row);
+  }
+}
+
+}  // namespace hybridgen::kernels
