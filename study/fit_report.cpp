@@ -67,10 +67,12 @@ class WhatWouldFit {
       smaller("policy." + spec.name, experiment_.params.get(spec.name),
               [&](Experiment& e, std::int64_t n) { e.params.set(spec.name, n); });
     }
-    if (experiment_.kv_dtype == KvDtype::f32) {
+    for (const KvDtype narrower : {KvDtype::f16, KvDtype::int8}) {
+      constexpr Bytes kChannels = 64;  // any
+      if (row_bytes(narrower, kChannels) >= row_bytes(experiment_.kv_dtype, kChannels)) continue;
       Experiment changed = experiment_;
-      changed.kv_dtype = KvDtype::f16;
-      if (planner_.fits(changed)) found_.push_back("policy.kv_dtype: fp16");
+      changed.kv_dtype = narrower;
+      if (planner_.fits(changed)) found_.push_back(std::string("policy.kv_dtype: ") + name_of(narrower));
     }
     placements();
     presets();

@@ -81,6 +81,21 @@ TEST_F(Fit, another_tier_is_offered_where_it_has_room) {
   }
 }
 
+// 16 requests of 32,768 tokens: 64 GiB of K and V in fp16, beside 15 of weights on a card of 80.
+TEST_F(Fit, narrower_kv_is_offered_where_it_fits) {
+  const auto offered = [&](const Overrides& overrides, const char* dtype) {
+    const FitReport refused = report("full-gpu", overrides);
+    EXPECT_FALSE(refused.fits());
+    const auto& lines = refused.what_would_fit;
+    return std::count(lines.begin(), lines.end(), std::string("policy.kv_dtype: ") + dtype);
+  };
+  EXPECT_EQ(offered({{"workload.batch", "16"}}, "int8"), 1);
+  EXPECT_EQ(offered({{"workload.batch", "64"}}, "int8"), 0);
+  EXPECT_EQ(offered({{"workload.batch", "8"}, {"policy.kv_dtype", "fp32"}}, "fp16"), 1);
+  EXPECT_EQ(offered({{"workload.batch", "16"}, {"policy.kv_dtype", "fp32"}}, "fp16"), 0);
+  EXPECT_TRUE(report("full-gpu", {{"workload.batch", "16"}, {"policy.kv_dtype", "int8"}}).fits());
+}
+
 TEST_F(Fit, weights_that_never_fit_say_so) {
   const FitReport refused = report("hybridgen", {{"model", "qwen2.5-72b"}});
   EXPECT_TRUE(refused.what_would_fit.empty());
