@@ -1,9 +1,10 @@
 // Decode attention for the G query heads that share one KV head (grouped-query attention). All results fp32;
-// K and V rows fp16, bf16 or fp32; head_dim a multiple of 16, G >= 1. No allocation, no threads: the caller
-// partitions by KV head or by rows and passes scratch. Rows of a ring buffer come as up to two spans in token
-// order. Where the tile unit multiplies (Isa::amx; fp16 and bf16 rows of head dims 64 and 128, up to 8
-// heads), q and the weights of V enter with 16 to 17 bits: an answer may be off by 2^-18 of the sum of its
-// products' sizes, beside what summing in fp32 costs.
+// K and V rows fp16, bf16, fp32 or int8; head_dim a multiple of 16, G >= 1. Beside int8 rows logits round q
+// to 16 bits, and head_dim is at most 512 (attend_int8.hpp). No allocation, no threads: the caller partitions
+// by KV head or by rows and passes scratch. Rows of a ring buffer come as up to two spans in token order.
+// Where the tile unit multiplies (Isa::amx; fp16 and bf16 rows of head dims 64 and 128, up to 8 heads), q and
+// the weights of V enter with 16 to 17 bits: an answer may be off by 2^-18 of the sum of its products' sizes,
+// beside what summing in fp32 costs.
 #pragma once
 
 #include <cstdint>

@@ -89,8 +89,10 @@ HG_TARGET_AVX2 static void round_query(const float* q, int head_dim, float scale
     none = fma(x, zero(), none);
   }
   const float largest = reduce_max(most), poison = reduce_add(none);
-  const Vec steps = set1(largest > kLeastRow && poison == 0 ? kMostQuery / largest : 0);
-  for (int d = 0; d < head_dim; d += 2 * kWidth) {
+  const bool sound = largest > kLeastRow && poison == 0;
+  const Vec steps = set1(sound ? kMostQuery / largest : 0);
+  if (!sound) std::fill_n(to, head_dim, std::int16_t{0});
+  for (int d = 0; sound && d < head_dim; d += 2 * kWidth) {
     const __m256i low = _mm256_cvtps_epi32(mul(load(q + d), steps));
     const __m256i high = _mm256_cvtps_epi32(mul(load(q + d + kWidth), steps));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d),

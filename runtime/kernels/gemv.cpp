@@ -19,13 +19,17 @@ static void gemv_f16(const Half* w, const float* x, float* y, std::int64_t row_b
 
 namespace avx2 {
 #define HG_TARGET HG_TARGET_AVX2
+#define HG_WIDTH 8
 #include "runtime/kernels/gemv.inl"
+#undef HG_WIDTH
 #undef HG_TARGET
 }  // namespace avx2
 
 namespace avx512 {
 #define HG_TARGET HG_TARGET_AVX512
+#define HG_WIDTH 16
 #include "runtime/kernels/gemv.inl"
+#undef HG_WIDTH
 #undef HG_TARGET
 }  // namespace avx512
 

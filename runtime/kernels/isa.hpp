@@ -1,6 +1,7 @@
 // Which instruction set the kernels run on: the one place of dispatch. Every kernel has a scalar variant
-// (plain loops, the reference of the tests), one for AVX2+FMA+F16C and one for AVX-512 F/BW/DQ/VL. `amx` is
-// the last and the tile multiply of bf16, which only the logits of bf16 rows use.
+// (plain loops, the reference of the tests), one for AVX2+FMA+F16C and one for AVX-512 F/BW/DQ/VL (of int8
+// rows AVX2 serves for both). `amx` is the last and the tile multiply of bf16, which only the logits of bf16
+// rows use.
 #pragma once
 
 #include <optional>

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "runtime/kernels/logits_tile.hpp"
 #include "runtime/kernels/simd_avx2.hpp"
 
 namespace hybridgen::kernels::avx2 {
@@ -73,15 +74,17 @@ HG_TARGET_AVX2 static void weigh_streams(const float* p, std::int64_t stride, in
                                          std::int64_t rows, float* out) {
   const std::int64_t strip =
       (group == 1 ? 2048 : kWeighStripBytes) / (kDims * static_cast<std::int64_t>(sizeof(T)));
-  const std::int64_t half = rows / 2;
-  for (std::int64_t n = 0; n < half; n += strip) {
-    const std::int64_t count = std::min(strip, half - n);
-    const T* first = v + n * kDims;
-    const T* second = first + half * kDims;
-    weigh_group<T, kDims>(p + n, stride, group, first, count, out, second);
-    weigh_group<T, kDims>(p + half + n, stride, group, second, count, out, first + strip * kDims);
+  const std::int64_t streams = streams_of(group), part = rows / streams;
+  for (std::int64_t n = 0; n < part; n += strip) {
+    const std::int64_t count = std::min(strip, part - n);
+    for (std::int64_t stream = 0; stream < streams; ++stream) {
+      const std::int64_t at = stream * part + n;
+      const std::int64_t next = stream + 1 < streams ? at + part : n + strip;
+      weigh_group<T, kDims>(p + at, stride, group, v + at * kDims, count, out, v + next * kDims);
+    }
   }
-  if (rows % 2 == 1) weigh_group<T, kDims>(p + rows - 1, stride, group, v + (rows - 1) * kDims, 1, out, v);
+  const std::int64_t done = streams * part;
+  if (done < rows) weigh_group<T, kDims>(p + done, stride, group, v + done * kDims, rows - done, out, v);
 }
 
 }  // namespace hybridgen::kernels::avx2

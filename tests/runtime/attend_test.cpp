@@ -140,7 +140,7 @@ TEST_P(Attend, LogitsOfInt8Rows_areThoseOfEveryInstructionSetBitForBit) {
   }
 }
 
-// At the widest rows that they take, the largest sums: 127 x 32,767 x 512 is 0.5 % short of overflow.
+// At the widest rows that they take, the largest sums: 127 x 32,767 x 512 is 0.8 % short of overflow.
 TEST_P(Attend, LogitsOfInt8Rows_largestSums_doNotOverflow) {
   const std::vector<float> ones(512, 1.0f);
   const Rows k = make_rows(KvType::int8, 512, ones);
