@@ -156,7 +156,7 @@ HG_INLINE void logits_tile(const std::int16_t* q, const float* factor, int head_
   }
 }
 
-// What is to be asked for on the way: `lines` per tile, or per row of a sum.
+// What is to be asked for on the way: `lines` per tile.
 struct Ahead {
   const char* from;
   std::int64_t lines;

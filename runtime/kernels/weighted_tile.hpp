@@ -1,4 +1,4 @@
-// AVX2 sums of V rows for head dims 64 and 128: strips of rows, in turn from either half of the rows (as
+// AVX2 sums of V rows for head dims 64 and 128: strips of rows, in turn from several parts of them (as
 // logits_tile.hpp says why), each passed over once per three heads and 32 dimensions, twelve accumulators in
 // registers. Included by attend.cpp only.
 #pragma once
