@@ -132,8 +132,12 @@ class Capacity(CliTest):
         # What it says would fit does, and one more would not.
         batch = int(re.search(r"^would fit: workload\.batch: (\d+)$", message, re.M).group(1))
         self.assertIn("fits on", self.done(*arguments[:2], "--dry-run", "--set", f"workload.batch={batch}"))
-        self.refused(3, *arguments, "--set", f"workload.batch={batch + 1}", lines=12)
         self.assertIn("would fit: policy.preset: flexgen", message)
+        self.assertNotIn("policy.kv_dtype", message)
+        # One more would in int8, and that is said, too.
+        one_more = [*arguments, "--set", f"workload.batch={batch + 1}"]
+        self.assertIn("would fit: policy.kv_dtype: int8", self.refused(3, *one_more, lines=13))
+        self.assertIn("fits on", self.done(*one_more, "--dry-run", "--set", "policy.kv_dtype=int8"))
 
     def test_dry_run_prints_the_table_and_starts_nothing(self):
         text = self.done("simulate", "configs/h100/hybridgen.yaml", "--dry-run", "--out", self.folder / "out")
