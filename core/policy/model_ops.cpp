@@ -43,7 +43,8 @@ Op ModelOps::norm_qkv(const Decision& decision, int layer, const KvTarget& targe
   const std::int64_t tokens = query_tokens(decision);
   Op op = device_op(OpKind::norm_qkv, layer, tiles_of(tokens) * model_.qkv_bytes(),
                     2 * tokens * model_.qkv_weights());
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::write, Amount::fixed(2 * tokens * kv_row())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::write, Amount::fixed(2 * tokens * kv_row_bytes())});
   op.work.kv = target.place;
   op.work.buffer = target.buffer;
   return op;
@@ -90,7 +91,8 @@ Op ModelOps::attend(const RequestDecision& row, int layer, KvPlace place, int bu
   op.work.buffer = buffer;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * causal_pairs(row.query_tokens, tokens));
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(2 * tokens * kv_row())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read, Amount::fixed(2 * tokens * kv_row_bytes())});
   return op;
 }
 
@@ -99,8 +101,10 @@ Op ModelOps::load_kv(const RequestDecision& row, int layer, int buffer, Tokens t
   op.work.kv = KvPlace::staging;
   op.work.buffer = buffer;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.host_k(layer), plan_.device_tier, Amount::fixed(tokens * kv_row())});
-  op.traffic.copies.push_back({plan_.host_v(layer), plan_.device_tier, Amount::fixed(tokens * kv_row())});
+  op.traffic.copies.push_back(
+      {plan_.host_k(layer), plan_.device_tier, Amount::fixed(tokens * kv_row_bytes())});
+  op.traffic.copies.push_back(
+      {plan_.host_v(layer), plan_.device_tier, Amount::fixed(tokens * kv_row_bytes())});
   return op;
 }
 
@@ -111,8 +115,10 @@ Op ModelOps::offload_kv(const RequestDecision& row, int layer, KvPlace place, in
   op.work.buffer = buffer;
   op.work.first_token = first;
   op.work.tokens = tokens;
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k(layer), Amount::fixed(tokens * kv_row())});
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(tokens * kv_row())});
+  op.traffic.copies.push_back(
+      {plan_.device_tier, plan_.host_k(layer), Amount::fixed(tokens * kv_row_bytes())});
+  op.traffic.copies.push_back(
+      {plan_.device_tier, plan_.host_v(layer), Amount::fixed(tokens * kv_row_bytes())});
   return op;
 }
 
@@ -122,7 +128,7 @@ Op ModelOps::keep_kv(const RequestDecision& row, int layer, int buffer, Tokens f
   op.work.buffer = buffer;
   op.work.first_token = first;
   op.work.tokens = tokens;
-  const Amount bytes = Amount::fixed(2 * tokens * kv_row());
+  const Amount bytes = Amount::fixed(2 * tokens * kv_row_bytes());
   op.traffic.accesses.push_back({plan_.device_tier, Direction::read, bytes});
   op.traffic.accesses.push_back({plan_.device_tier, Direction::write, bytes});
   return op;
@@ -133,7 +139,7 @@ Op ModelOps::host_attend(const RequestDecision& row, int layer, Tokens tokens) c
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * tokens);
   for (const TierId tier : {plan_.host_k(layer), plan_.host_v(layer)}) {
-    op.traffic.accesses.push_back({tier, Direction::read, Amount::fixed(tokens * kv_row())});
+    op.traffic.accesses.push_back({tier, Direction::read, Amount::fixed(tokens * kv_row_bytes())});
   }
   return op;
 }

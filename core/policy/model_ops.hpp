@@ -134,10 +134,12 @@ class ModelOps {
   Op attend_fetched(const RequestDecision& row, int layer, const SelectedRows& rows) const;
 
  private:
-  Bytes kv_row() const { return kv_row_bytes(model_, plan_.kv_dtype); }          // K or V, all KV heads
-  Bytes head_row() const { return head_row_bytes(model_, plan_.kv_dtype); }      // one head
-  Bytes page_row() const { return bounds_bytes(model_, plan_.kv_dtype); }        // of a page, all KV heads
-  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }  // of a packed row
+  Bytes kv_row_bytes() const {
+    return hybridgen::kv_row_bytes(model_, plan_.kv_dtype);
+  }  // of K or V, all KV heads
+  Bytes head_row_bytes() const { return hybridgen::head_row_bytes(model_, plan_.kv_dtype); }  // of one head
+  Bytes page_bounds_bytes() const { return bounds_bytes(model_, plan_.kv_dtype); }  // of a page, all KV heads
+  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }     // of a packed row
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;

@@ -15,8 +15,8 @@ Op ModelOps::gather_op(OpKind kind, TierId from, const RequestDecision& row, int
   Op op = exchange_op(kind, Role::host, row, layer);
   op.work.first_token = first;
   op.work.rows_per_head = rows.per_head;
-  const Amount bytes = scaled(rows.total, head_row());
-  op.traffic.accesses.push_back({from, Direction::read, bytes, head_row()});
+  const Amount bytes = scaled(rows.total, head_row_bytes());
+  op.traffic.accesses.push_back({from, Direction::read, bytes, head_row_bytes()});
   op.traffic.accesses.push_back({plan_.exchange_tier, Direction::write, bytes});
   return op;
 }
@@ -34,7 +34,8 @@ Op ModelOps::host_logits(const RequestDecision& row, int layer, Tokens first, To
   op.work.first_token = first;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * tokens);
-  op.traffic.accesses.push_back({plan_.host_k(layer), Direction::read, Amount::fixed(tokens * kv_row())});
+  op.traffic.accesses.push_back(
+      {plan_.host_k(layer), Direction::read, Amount::fixed(tokens * kv_row_bytes())});
   return op;
 }
 
@@ -68,7 +69,7 @@ Op ModelOps::send_scores(const RequestDecision& row, int layer, const SelectedRo
 Op ModelOps::send_rows(const RequestDecision& row, int layer, const SelectedRows& rows) const {
   Op op = exchange_op(OpKind::send_rows, Role::h2d, row, layer);
   op.work.rows_per_head = rows.per_head;
-  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, scaled(rows.total, head_row())});
+  op.traffic.copies.push_back({plan_.exchange_tier, plan_.device_tier, scaled(rows.total, head_row_bytes())});
   return op;
 }
 
@@ -83,7 +84,7 @@ Op ModelOps::device_logits(const RequestDecision& row, int layer, Tokens tokens)
   op.work.kv = KvPlace::segment;
   op.work.tokens = tokens;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * tokens);
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(tokens * kv_row())});
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(tokens * kv_row_bytes())});
   return op;
 }
 
@@ -109,7 +110,7 @@ Op ModelOps::row_logits(const RequestDecision& row, int layer, const SelectedRow
   Op op = exchange_op(OpKind::row_logits, Role::device, row, layer);
   op.work.rows_per_head = rows.per_head;
   op.traffic.flops = scaled(rows.total, 2 * plan_.exchange_group * model_.head_dim);
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, scaled(rows.total, head_row())});
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, scaled(rows.total, head_row_bytes())});
   return op;
 }
 
@@ -121,9 +122,9 @@ Op ModelOps::joint_attend(const RequestDecision& row, int layer, Tokens device_t
   op.work.rows_per_head = rows.per_head;
   op.traffic.flops = Amount::fixed(2 * model_.q_width() * device_tokens);
   op.traffic.accesses.push_back(
-      {plan_.device_tier, Direction::read, Amount::fixed(device_tokens * kv_row())});
+      {plan_.device_tier, Direction::read, Amount::fixed(device_tokens * kv_row_bytes())});
   op.traffic.accesses.push_back(
-      {plan_.device_tier, Direction::read, scaled(rows.total, head_row() + row_logits_bytes())});
+      {plan_.device_tier, Direction::read, scaled(rows.total, head_row_bytes() + row_logits_bytes())});
   return op;
 }
 

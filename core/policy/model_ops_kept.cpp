@@ -14,8 +14,10 @@ Op ModelOps::page_bounds(const RequestDecision& row, int layer) const {
   op.work.tokens = row.query_tokens;
   op.traffic.flops = Amount::fixed(2 * model_.kv_heads * model_.head_dim * row.query_tokens);
   op.traffic.accesses.push_back(
-      {plan_.device_tier, Direction::read, Amount::fixed(row.query_tokens * kv_row() + begun * page_row())});
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::write, Amount::fixed(pages * page_row())});
+      {plan_.device_tier, Direction::read,
+       Amount::fixed(row.query_tokens * kv_row_bytes() + begun * page_bounds_bytes())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::write, Amount::fixed(pages * page_bounds_bytes())});
   return op;
 }
 
@@ -27,7 +29,8 @@ Op ModelOps::select_pages(const RequestDecision& row, int layer, std::int64_t ch
   op.work.rows_per_head = chosen * plan_.page_tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * pages);
   op.traffic.items = Amount::fixed(model_.query_heads * pages);
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, Amount::fixed(pages * page_row())});
+  op.traffic.accesses.push_back(
+      {plan_.device_tier, Direction::read, Amount::fixed(pages * page_bounds_bytes())});
   return op;
 }
 
@@ -41,8 +44,8 @@ Op ModelOps::attend_pages(const RequestDecision& row, int layer, std::int64_t ch
   const std::int64_t rows = op.work.rows_per_head + op.work.tokens;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * rows);
   op.traffic.accesses.push_back({plan_.device_tier, Direction::read,
-                                 Amount::fixed(2 * model_.query_heads * rows * head_row()),
-                                 plan_.page_tokens * head_row()});
+                                 Amount::fixed(2 * model_.query_heads * rows * head_row_bytes()),
+                                 plan_.page_tokens * head_row_bytes()});
   return op;
 }
 
@@ -68,7 +71,7 @@ Op ModelOps::score_prompt(const RequestDecision& row, int layer, int buffer, Tok
   op.work.tokens = tokens;
   // Twice q.K: the softmax's sums come before the weights.
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * causal_pairs(tokens - first_query, tokens));
-  device_access(op, Direction::read, tokens * kv_row());
+  device_access(op, Direction::read, tokens * kv_row_bytes());
   device_access(op, Direction::write, tokens * model_.kv_heads * kMassBytes);
   return op;
 }
@@ -82,8 +85,8 @@ Op ModelOps::keep_rows(const RequestDecision& row, int layer, int buffer, const 
   const std::int64_t scored = by.scores() ? row.query_tokens * model_.kv_heads : 0;
   const Bytes known_by = kPositionBytes + (by.scores() ? kMassBytes : 0);
   op.traffic.items = Amount::fixed(scored);
-  device_access(op, Direction::read, scored * kMassBytes + 2 * row.device_tokens * kv_row());
-  device_access(op, Direction::write, row.device_tokens * (2 * kv_row() + model_.kv_heads * known_by));
+  device_access(op, Direction::read, scored * kMassBytes + 2 * row.device_tokens * kv_row_bytes());
+  device_access(op, Direction::write, row.device_tokens * (2 * kv_row_bytes() + model_.kv_heads * known_by));
   return op;
 }
 
@@ -103,7 +106,7 @@ Op ModelOps::attend_kept(const RequestDecision& row, int layer, const KeptBy& by
   const Bytes mass =
       by.rule == SelectRule::heavy_hitter ? row.device_tokens * model_.kv_heads * kMassBytes : 0;
   op.traffic.flops = Amount::fixed(4 * model_.q_width() * row.device_tokens);
-  device_access(op, Direction::read, 2 * row.device_tokens * kv_row() + mass);
+  device_access(op, Direction::read, 2 * row.device_tokens * kv_row_bytes() + mass);
   device_access(op, Direction::write, mass);
   return op;
 }

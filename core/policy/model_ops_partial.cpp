@@ -19,7 +19,7 @@ Op ModelOps::partial_keys(const RequestDecision& row, int layer) const {
   const std::int64_t products =
       model_.kv_width() * plan_.partial.columns + (row.prefill() ? model_.q_width() * model_.head_dim : 0);
   op.traffic.flops = Amount::fixed(2 * row.query_tokens * products);
-  device_access(op, Direction::read, row.query_tokens * kv_row() + skew_bytes(model_, read));
+  device_access(op, Direction::read, row.query_tokens * kv_row_bytes() + skew_bytes(model_, read));
   device_access(op, Direction::write, row.query_tokens * partial_row_bytes(model_, plan_));
   return op;
 }
@@ -51,9 +51,9 @@ Op ModelOps::send_choice(const RequestDecision& row, int layer, const SelectedRo
 // With each KV head's K goes the number of the slot that its rows take.
 Op ModelOps::pool_row(const RequestDecision& row, int layer) const {
   Op op = partial_op(OpKind::pool_row, Role::d2h, row, layer);
-  op.traffic.copies.push_back(
-      {plan_.device_tier, plan_.host_k(layer), Amount::fixed(kv_row() + model_.kv_heads * kIndexBytes)});
-  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(kv_row())});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_k(layer),
+                               Amount::fixed(kv_row_bytes() + model_.kv_heads * kIndexBytes)});
+  op.traffic.copies.push_back({plan_.device_tier, plan_.host_v(layer), Amount::fixed(kv_row_bytes())});
   return op;
 }
 
@@ -63,7 +63,7 @@ Op ModelOps::attend_fetched(const RequestDecision& row, int layer, const Selecte
   op.work.rows_per_head = rows.per_head;
   const Amount all = {rows.total.base + model_.query_heads, rows.total.per_count, rows.total.outcome};
   op.traffic.flops = scaled(all, 4LL * model_.head_dim);
-  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, scaled(all, 2 * head_row())});
+  op.traffic.accesses.push_back({plan_.device_tier, Direction::read, scaled(all, 2 * head_row_bytes())});
   return op;
 }
 

@@ -17,7 +17,7 @@ PageOps::PageOps(const ModelShape& shape, const MemoryPlan& plan, int threads)
       plan_(plan),
       kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(head_row_bytes(shape, plan.kv_dtype)),
-      page_row_(head_bounds_bytes(shape, plan.kv_dtype)),
+      head_bounds_(head_bounds_bytes(shape, plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {
   if (plan.pages == 0) return;
   const std::int64_t floats = std::max(kernels::page_scratch(shape.group(), shape.head_dim),
@@ -57,10 +57,10 @@ void PageOps::page_bounds(const OpContext& context, RequestBuffers& request) {
         const Tokens page = at / plan_.page_tokens;
         const Tokens rows = std::min(end, (page + 1) * plan_.page_tokens) - at;
         const bool fresh = at % plan_.page_tokens == 0;
-        kernels::extend_page(kv_type_, shape_.head_dim,
-                             keys.head(static_cast<int>(head), head_row_) + at * head_row_, rows, fresh,
-                             scratch, bounds.head(static_cast<int>(head), page_row_) + page * page_row_);
-        moved += rows * head_row_ + (fresh ? 1 : 2) * page_row_;  // written, and read where begun before
+        kernels::extend_page(
+            kv_type_, shape_.head_dim, keys.head(static_cast<int>(head), head_row_) + at * head_row_, rows,
+            fresh, scratch, bounds.head(static_cast<int>(head), head_bounds_) + page * head_bounds_);
+        moved += rows * head_row_ + (fresh ? 1 : 2) * head_bounds_;  // written, and read where begun before
         at += rows;
       }
     }
@@ -80,7 +80,7 @@ void PageOps::select_pages(const OpContext& context, RequestBuffers& request, co
     for (std::int64_t head = begin; head < end; ++head) {
       float* scores = request.page_scores + head * group * stride;
       kernels::page_scores(kv_type_, row.query + head * group * shape_.head_dim, group, shape_.head_dim,
-                           bounds.head(static_cast<int>(head), page_row_), pages, scratch.floats.data(),
+                           bounds.head(static_cast<int>(head), head_bounds_), pages, scratch.floats.data(),
                            scores, stride);
       walked += pages;
       for (int g = 0; g < group; ++g) {
@@ -93,7 +93,7 @@ void PageOps::select_pages(const OpContext& context, RequestBuffers& request, co
       }
     }
   });
-  context.bytes.access(plan_.device_tier, walked * page_row_);
+  context.bytes.access(plan_.device_tier, walked * head_bounds_);
 }
 
 void PageOps::collect_spans(const OpContext& context, const RequestBuffers& request, std::int64_t head,

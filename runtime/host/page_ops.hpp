@@ -42,7 +42,7 @@ class PageOps {
   const MemoryPlan& plan_;
   kernels::KvType kv_type_;
   Bytes head_row_;                // one K or V row of one head
-  Bytes page_row_;                // the bounds of a page, of one head
+  Bytes head_bounds_;             // the bounds of a page, of one head
   float scale_;                   // 1 / sqrt(head_dim)
   std::vector<Scratch> scratch_;  // by thread
 };

@@ -1,5 +1,5 @@
 // One slot's KV and exchange buffers on this machine, for one request at a time, allocated whole before the
-// run. K and V rows lie per KV head, contiguous in token order: [kv_head][slot][head_dim].
+// run. K and V rows lie per KV head, contiguous in token order: [kv_head][slot][row].
 #pragma once
 
 #include <array>

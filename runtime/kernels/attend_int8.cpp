@@ -81,14 +81,7 @@ static constexpr std::int64_t kStrip = 32;  // rows that stay in the first-level
 
 HG_TARGET_AVX2 static void round_query(const float* q, int head_dim, float scale, std::int16_t* to,
                                        float& factor) {
-  const Vec sizes = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  Vec most = zero(), none = zero();
-  for (int d = 0; d < head_dim; d += kWidth) {
-    const Vec x = load(q + d);
-    most = max(_mm256_and_ps(x, sizes), most);
-    none = fma(x, zero(), none);
-  }
-  const float largest = reduce_max(most), poison = reduce_add(none);
+  const auto [largest, poison] = extent_of(q, head_dim);
   const bool sound = largest > kLeastRow && poison == 0;
   const Vec steps = set1(sound ? kMostQuery / largest : 0);
   if (!sound) std::fill_n(to, head_dim, std::int16_t{0});

@@ -21,7 +21,7 @@ inline void embed_row(const Half* embedding, std::int64_t token, std::int64_t hi
 
 // `rows` KV rows of any type to fp32, and fp32 values into rows of any type. An int8 row's scale is its
 // largest size over 127, its integers are the nearest, ties to even: no value is off by more than half the
-// scale. A row with an infinity or a NaN gets a scale of NaN.
+// scale. A row with nothing above 2^-100 becomes zeros, one with an infinity or a NaN gets a scale of NaN.
 void load_rows(KvType type, int head_dim, const void* from, float* to, std::int64_t rows);
 void store_rows(KvType type, int head_dim, const float* from, void* to, std::int64_t rows);
 

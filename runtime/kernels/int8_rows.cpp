@@ -41,14 +41,7 @@ HG_TARGET_AVX2 static void load_int8(int head_dim, const std::int8_t* row, float
 }
 
 HG_TARGET_AVX2 static void store_int8(int head_dim, const float* from, std::int8_t* row) {
-  const Vec sizes = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  Vec most = zero(), none = zero();
-  for (int d = 0; d < head_dim; d += kWidth) {
-    const Vec x = load(from + d);
-    most = max(_mm256_and_ps(x, sizes), most);
-    none = fma(x, zero(), none);
-  }
-  const float largest = reduce_max(most), poison = reduce_add(none);
+  const auto [largest, poison] = extent_of(from, head_dim);
   const bool sound = largest > kLeastRow && poison == 0;
   const Vec factor = set1(sound ? kMostInt8 / largest : 0);
   if (!sound) std::memset(row, 0, static_cast<std::size_t>(head_dim));

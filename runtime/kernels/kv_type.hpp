@@ -34,9 +34,11 @@ constexpr std::int64_t row_bytes(KvType type, std::int64_t channels) {
       return 4 * channels;
     case KvType::int8:
       return channels + kScaleBytes;
-    default:
-      return 2 * channels;
+    case KvType::f16:
+    case KvType::bf16:
+      break;
   }
+  return 2 * channels;
 }
 
 // `count` contiguous rows of K or of V of one KV head; element type and head_dim are given beside it.

@@ -7,6 +7,10 @@
 
 namespace hybridgen::kernels {
 
+namespace {
+constexpr float kMostHalf = 65504;  // the largest of fp16
+}  // namespace
+
 void extend_page(KvType type, int head_dim, const void* k, std::int64_t rows, bool fresh, float* scratch,
                  void* page) {
   float* least = scratch;
@@ -26,6 +30,10 @@ void extend_page(KvType type, int head_dim, const void* k, std::int64_t rows, bo
       least[d] = std::min(least[d], row[d]);
       largest[d] = std::max(largest[d], row[d]);
     }
+  }
+  if (bounds_type(type) !=
+      type) {  // beyond the range of fp16 the nearest is its end, or 0 x bound is no number
+    for (int d = 0; d < 2 * head_dim; ++d) scratch[d] = std::clamp(scratch[d], -kMostHalf, kMostHalf);
   }
   store_rows(bounds_type(type), 2 * head_dim, least, page, 1);
 }

@@ -1,6 +1,6 @@
 // Bounds of pages of K: per page and KV head a row of 2 x head_dim, the least of every channel behind one
 // another and then the largest, in the KV's own type, so that they are exact; of int8 rows in fp16, which is
-// the nearest to what the rows stand for. No allocation, no threads.
+// the nearest to what the rows stand for that fp16 has. No allocation, no threads.
 #pragma once
 
 #include <cstdint>

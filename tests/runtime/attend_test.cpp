@@ -124,52 +124,6 @@ TEST_P(Attend, Logits_grid_matchesFp64) {
   }
 }
 
-// Integers add up to the same in any order.
-TEST_P(Attend, LogitsOfInt8Rows_areThoseOfEveryInstructionSetBitForBit) {
-  for (const Case& c : grid()) {
-    if (c.type != KvType::int8) continue;
-    SCOPED_TRACE(text(c));
-    const Rows k = make_rows(c.type, c.head_dim, random_floats(c.rows * c.head_dim, 3.0f));
-    const std::vector<float> q = random_floats(c.group * c.head_dim, 5.0f);
-    Guarded<float> scores(c.group * c.rows), plain(c.group * c.rows);
-    logits(c.type, q.data(), c.group, c.head_dim, k.data(), c.rows, 0.125f, scores.data(), c.rows);
-    force_isa(Isa::scalar);
-    logits(c.type, q.data(), c.group, c.head_dim, k.data(), c.rows, 0.125f, plain.data(), c.rows);
-    force_isa(GetParam());
-    for (std::int64_t i = 0; i < c.group * c.rows; ++i) ASSERT_EQ(scores[i], plain[i]) << i;
-  }
-}
-
-// At the widest rows that they take, the largest sums: 127 x 32,767 x 512 is 0.8 % short of overflow.
-TEST_P(Attend, LogitsOfInt8Rows_largestSums_doNotOverflow) {
-  const std::vector<float> ones(512, 1.0f);
-  const Rows k = make_rows(KvType::int8, 512, ones);
-  float score = 0;
-  logits(KvType::int8, ones.data(), 1, 512, k.data(), 1, 1.0f, &score, 1);
-  EXPECT_NEAR(score, 512, 1e-3);
-  const Rows wider = make_rows(KvType::int8, 528, std::vector<float>(528, 1.0f));
-  EXPECT_THROW(logits(KvType::int8, ones.data(), 1, 528, wider.data(), 1, 1.0f, &score, 1), InternalError);
-}
-
-TEST_P(Attend, LogitsOfInt8Rows_zeroAndNotANumber_areSeen) {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
-  std::vector<float> rows(4 * 16, 0.5f);  // row 0 sound, 1 zero, 2 with a NaN, 3 with an infinity
-  std::fill_n(rows.begin() + 16, 16, 0.0f);
-  rows[2 * 16 + 5] = nan, rows[3 * 16 + 7] = -inf;
-  std::vector<std::byte> k(static_cast<std::size_t>(4 * row_bytes(KvType::int8, 16)));
-  store_rows(KvType::int8, 16, rows.data(), k.data(), 4);
-  std::vector<float> q(3 * 16, 2.0f);  // head 0 sound, 1 zero, 2 with a NaN
-  std::fill_n(q.begin() + 16, 16, 0.0f);
-  q[2 * 16 + 3] = nan;
-  float scores[3 * 4];
-  logits(KvType::int8, q.data(), 3, 16, k.data(), 4, 1.0f, scores, 4);
-  EXPECT_NEAR(scores[0], 16, 1e-4);
-  EXPECT_EQ(scores[1], 0.0f);
-  EXPECT_EQ(scores[4], 0.0f);
-  EXPECT_EQ(scores[5], 0.0f);
-  for (const int at : {2, 3, 6, 7, 8, 9, 10, 11}) EXPECT_TRUE(std::isnan(scores[at])) << at;
-}
-
 TEST_P(Attend, WeightedV_grid_accumulatesAsFp64) {
   for (const Case& c : grid()) {
     SCOPED_TRACE(text(c));
