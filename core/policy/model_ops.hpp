@@ -134,12 +134,11 @@ class ModelOps {
   Op attend_fetched(const RequestDecision& row, int layer, const SelectedRows& rows) const;
 
  private:
-  Bytes kv_row_bytes() const {
-    return hybridgen::kv_row_bytes(model_, plan_.kv_dtype);
-  }  // of K or V, all KV heads
-  Bytes head_row_bytes() const { return hybridgen::head_row_bytes(model_, plan_.kv_dtype); }  // of one head
-  Bytes page_bounds_bytes() const { return bounds_bytes(model_, plan_.kv_dtype); }  // of a page, all KV heads
-  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }     // of a packed row
+  // A row of K or V and a page's bounds of all KV heads, a row of one head, and a packed row's logits.
+  Bytes kv_row_bytes() const { return hybridgen::kv_row_bytes(model_, plan_.kv_dtype); }
+  Bytes page_bounds_bytes() const { return bounds_bytes(model_, plan_.kv_dtype); }
+  Bytes head_row_bytes() const { return hybridgen::head_row_bytes(model_, plan_.kv_dtype); }
+  Bytes row_logits_bytes() const { return plan_.exchange_group * kLogitBytes; }
   Op device_op(OpKind kind, int layer, Bytes weight_bytes, std::int64_t flops) const;
   Op request_op(OpKind kind, Role role, const RequestDecision& row, int layer) const;
   Op kept_op(OpKind kind, const RequestDecision& row, int layer, const KeptBy& by) const;

@@ -11,6 +11,7 @@
 #include "core/base/check.hpp"
 #include "runtime/kernels/int8_rows.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/row_extent.hpp"
 #include "runtime/kernels/simd.hpp"
 
 namespace hybridgen::kernels {
@@ -30,11 +31,7 @@ struct Queries {
 
 namespace scalar {
 static void round_query(const float* q, int head_dim, float scale, std::int16_t* to, float& factor) {
-  float largest = 0, poison = 0;
-  for (int d = 0; d < head_dim; ++d) {
-    largest = std::max(largest, std::fabs(q[d]));
-    poison += 0 * q[d];
-  }
+  const auto [largest, poison] = extent_of(q, head_dim);
   const bool zero = !(largest > kLeastRow) || poison != 0;
   const float steps = zero ? 0 : kMostQuery / largest;
   for (int d = 0; d < head_dim; ++d) {

@@ -1,10 +1,10 @@
 #include "runtime/kernels/int8_rows.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "core/base/check.hpp"
 #include "runtime/kernels/isa.hpp"
+#include "runtime/kernels/row_extent.hpp"
 #include "runtime/kernels/simd.hpp"
 
 namespace hybridgen::kernels {
@@ -15,13 +15,8 @@ static void load_int8(int head_dim, const std::int8_t* row, float* to) {
   for (int d = 0; d < head_dim; ++d) to[d] = static_cast<float>(row[d]) * scale;
 }
 
-// poison: 0, or NaN where the row has an infinity or a NaN, which no integer could show.
 static void store_int8(int head_dim, const float* from, std::int8_t* row) {
-  float largest = 0, poison = 0;
-  for (int d = 0; d < head_dim; ++d) {
-    largest = std::max(largest, std::fabs(from[d]));
-    poison += 0 * from[d];
-  }
+  const auto [largest, poison] = extent_of(from, head_dim);
   const bool sound = largest > kLeastRow && poison == 0;
   for (int d = 0; d < head_dim; ++d) {
     row[d] = sound ? static_cast<std::int8_t>(std::lrintf(from[d] * (kMostInt8 / largest))) : std::int8_t{0};

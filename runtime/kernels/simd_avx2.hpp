@@ -93,22 +93,6 @@ HG_INLINE float reduce_min(Vec v) {
   return -reduce_max(sub(zero(), v));
 }
 
-// The largest size among count elements, count a multiple of kWidth, and 0, or NaN where one of them is an
-// infinity or a NaN.
-struct Extent {
-  float largest, poison;
-};
-HG_INLINE Extent extent_of(const float* from, int count) {
-  const Vec sizes = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  Vec most = zero(), none = zero();
-  for (int d = 0; d < count; d += kWidth) {
-    const Vec x = load(from + d);
-    most = max(_mm256_and_ps(x, sizes), most);
-    none = fma(x, zero(), none);
-  }
-  return {reduce_max(most), reduce_add(none)};
-}
-
 // The sums of four vectors, side by side.
 HG_INLINE __m128 reduce_add4(Vec a, Vec b, Vec c, Vec d) {
   const Vec lanes = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
