@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include "cli/bench_stages.hpp"
 #include "cli/finish_run.hpp"
@@ -12,11 +13,13 @@
 #include "formats/model.hpp"
 #include "formats/platform_writer.hpp"
 #include "formats/result_folder.hpp"
+#include "formats/yaml_reader.hpp"
 #include "runtime/calibrate/decode_bench.hpp"
 #include "runtime/calibrate/probe_rig.hpp"
 #include "runtime/calibrate/token_agreement.hpp"
 #include "runtime/cuda/bench/card_machine.hpp"
 #include "runtime/cuda/bench/cuda_bench.hpp"
+#include "runtime/cuda/card_weights.hpp"
 #include "runtime/cuda/cuda_executor.hpp"
 #include "runtime/host/cores.hpp"
 #include "runtime/host/host_executor.hpp"
@@ -47,6 +50,30 @@ CardFacts card_facts() {
   return {card.name, card.memory, usable_memory(), std::max(1, usable_cores() - 1)};
 }
 
+std::string told(const Measurement& figure) {
+  std::ostringstream text;
+  text.precision(4);
+  text << figure.subject << ", " << figure.condition << ": " << figure.quantity << ' ' << figure.value << ' '
+       << figure.unit;
+  return text.str();
+}
+
+bool asked_for(const std::string& system, const std::vector<std::string>& systems) {
+  return systems.empty() || std::find(systems.begin(), systems.end(), system) != systems.end();
+}
+
+std::vector<DecodeCase> decode_cases_of(const std::vector<std::string>& systems) {
+  std::vector<DecodeCase> cases = decode_cases();
+  std::vector<std::string> names;
+  for (const DecodeCase& each : cases) names.push_back(each.name);
+  for (const std::string& system : systems) {
+    if (std::find(names.begin(), names.end(), system) == names.end())
+      throw BadInput("--system " + system + ": unknown; " + name_remedy(system, names));
+  }
+  std::erase_if(cases, [&](const DecodeCase& each) { return !asked_for(each.name, systems); });
+  return cases;
+}
+
 // One greedy run of a prompt of made-up ids, with the logits of every new token.
 template <class Make>
 GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset,
@@ -70,14 +97,13 @@ GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEn
 
 }  // namespace
 
-BenchRuns::BenchRuns(std::string folder, std::string model)
-    : folder_(std::move(folder)), model_(std::move(model)) {}
+BenchRuns::BenchRuns(BenchOptions options) : options_(std::move(options)) {}
 
 const Platform& BenchRuns::platform() {
   if (platform_) return *platform_;
-  const std::string path = (fs::path(folder_) / "card.yaml").string();
+  const std::string path = (fs::path(options_.out) / "card.yaml").string();
   const PlatformDescription card =
-      card_platform(card_facts(), stored_results(bench_stages({folder_, model_}), folder_));
+      card_platform(card_facts(), stored_results(bench_stages(options_), options_.out));
   write_whole(path, platform_yaml(card, "Written by `hybridgen bench-machine` from its micro-benchmarks."));
   platform_ = std::make_shared<const Platform>(load_platform(path));
   return *platform_;
@@ -94,11 +120,16 @@ std::shared_ptr<const HostModel> BenchRuns::dummy_model() {
   return dummy_;
 }
 
+std::shared_ptr<const cuda::CardWeights> BenchRuns::card_weights() {
+  if (!card_weights_) card_weights_ = cuda::weights_on_card(*dummy_model());
+  return card_weights_;
+}
+
 std::vector<Measurement> BenchRuns::decode(Tokens context) {
   const Machine& machine = platform().machine;
   const std::shared_ptr<const HostModel> model = dummy_model();
   std::vector<Measurement> figures;
-  for (const DecodeCase& each : decode_cases()) {
+  for (const DecodeCase& each : decode_cases_of(options_.systems)) {
     DecodeBench bench;
     bench.name = each.name;
     bench.composition = each.composition;
@@ -110,8 +141,10 @@ std::vector<Measurement> BenchRuns::decode(Tokens context) {
             CudaOptions options;
             options.most_query_tokens = 1;
             options.random_kv = true;
+            options.weights = card_weights();
             return make_cuda_executor(machine, model, plan, std::move(feed), new_tokens, options);
           });
+      options_.line("  " + told(measured.front()));
       figures.insert(figures.end(), measured.begin(), measured.end());
     } catch (const UserError& error) {
       // Too large for this machine, or a part that this executor does not play: said, and the next one goes
@@ -130,8 +163,8 @@ std::vector<Measurement> BenchRuns::recorded() {
   for (const RecordedCase& each : recorded_cases(model->shape.name)) {
     Experiment experiment = each.experiment;
     experiment.platform = card.machine.name();
-    const std::string folder = (fs::path(folder_) / "recorded" / each.name).string();
-    if (fs::exists(folder)) continue;
+    const std::string folder = (fs::path(options_.out) / "recorded" / each.name).string();
+    if (fs::exists(folder) || !asked_for(experiment.composition.preset, options_.systems)) continue;
     fs::create_directories(fs::path(folder).parent_path());
     ResultHeader header;
     header.executor = "cuda";
@@ -146,10 +179,14 @@ std::vector<Measurement> BenchRuns::recorded() {
       Policy policy(experiment.composition,
                     {card.machine, model->shape, experiment.kv_dtype, experiment.params}, workload);
       check_fits(card.machine, policy.memory_plan());
+      CudaOptions options;
+      options.weights = card_weights();
       const auto executor =
-          make_cuda_executor(card.machine, model, policy.memory_plan(), feed, experiment.new_tokens);
+          make_cuda_executor(card.machine, model, policy.memory_plan(), feed, experiment.new_tokens, options);
       timelines.push_back(Driver(card.machine, model->shape, workload, policy, *executor).run());
       header.repeats.push_back(metrics_of(timelines.back()));
+      options_.line("  " + each.name + ": TPOT " + std::to_string(header.repeats.back().tpot_mean_ms) +
+                    " ms");
       for (const std::string& warning : executor->warnings()) header.notes.push_back(warning);
     }
     const std::size_t kept = median_run(header.repeats);
@@ -162,9 +199,10 @@ std::vector<Measurement> BenchRuns::recorded() {
 }
 
 std::vector<Measurement> BenchRuns::tokens() const {
-  const ModelFiles files = find_model(model_);
+  const ModelFiles files = find_model(options_.model);
   if (files.folder.empty())
-    throw NotAvailable("there are no weights of " + model_ + " here; --model takes a folder that has them");
+    throw NotAvailable("there are no weights of " + options_.model +
+                       " here; --model takes a folder that has them");
   const std::shared_ptr<const HostModel> model = load_host_model(files);
   const LocalLanes lanes{std::max(1, usable_cores() / 2), std::max(1, usable_cores() - usable_cores() / 2)};
   const Machine local = bare_local_machine(lanes, usable_memory());

@@ -6,17 +6,21 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench_stages.hpp"
 #include "core/machine/measurement.hpp"
 #include "core/machine/model_shape.hpp"
 #include "formats/platform.hpp"
 #include "runtime/host/host_model.hpp"
 
+namespace hybridgen::cuda {
+struct CardWeights;
+}
+
 namespace hybridgen::cli {
 
 class BenchRuns {
  public:
-  // folder: of the results; model: a name or a folder with weights.
-  BenchRuns(std::string folder, std::string model);
+  explicit BenchRuns(BenchOptions options);
 
   // Every preset on made-up weights of Llama-3.1-8B's shape. One that does not fit says so in a figure.
   std::vector<Measurement> decode(Tokens context);
@@ -29,11 +33,12 @@ class BenchRuns {
   // The card as a platform, from the stages before; its file is FOLDER/card.yaml.
   const Platform& platform();
   std::shared_ptr<const HostModel> dummy_model();
+  std::shared_ptr<const cuda::CardWeights> card_weights();  // the dummy model's
 
-  std::string folder_;
-  std::string model_;
+  BenchOptions options_;
   std::shared_ptr<const Platform> platform_;
   std::shared_ptr<const HostModel> dummy_;
+  std::shared_ptr<const cuda::CardWeights> card_weights_;
 };
 
 }  // namespace hybridgen::cli

@@ -12,7 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kGrids = 2;  // small shapes, then large ones
+constexpr Tokens kSmallShapes = 300;   // find wrong edges
+constexpr Tokens kLargeShapes = 4096;  // find wrong sums
 
 Stage decode_stage(const std::shared_ptr<BenchRuns>& runs, Tokens context, double minutes) {
   const std::string name = "decode-" + std::to_string(context / 1024) + "k";
@@ -24,12 +25,14 @@ Stage decode_stage(const std::shared_ptr<BenchRuns>& runs, Tokens context, doubl
 }  // namespace
 
 std::vector<Stage> bench_stages(const BenchOptions& options) {
-  const auto runs = std::make_shared<BenchRuns>(options.out, options.model);
+  const auto runs = std::make_shared<BenchRuns>(options);
   std::vector<Stage> stages = {
-      {"correctness", "every kernel against fp64 and the host's kernels, over random shapes", 3,
-       [] { return cuda::measure_correctness(kGrids); }},
+      {"correctness", "every kernel against fp64 and the host's kernels, over random small shapes", 0.5,
+       [] { return cuda::measure_correctness(kSmallShapes); }},
       {"kernels", "each kernel in turn with the card's own streaming read", 1,
        [] { return cuda::measure_kernel_speed(); }},
+      {"correctness-large", "the same over shapes of thousands of rows", 2,
+       [] { return cuda::measure_correctness(kLargeShapes); }},
       {"copies", "copies by size and direction, by engine and by kernel; the host's own read", 1,
        [] { return cuda::measure_copies(); }},
       {"launches", "a launch, a replayed graph, a join by flags", 0.5,

@@ -1,6 +1,7 @@
 // The stages of bench-machine, wired: what the CUDA room measures, what study lists, where results lie.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,10 @@
 namespace hybridgen::cli {
 
 struct BenchOptions {
-  std::string out;    // folder of the results
-  std::string model;  // a model's name or folder, for the runs on real weights
+  std::string out;                   // folder of the results
+  std::string model;                 // a model's name or folder, for the runs on real weights
+  std::vector<std::string> systems;  // of decode and recorded runs; none: all
+  std::function<void(const std::string&)> line = [](const std::string&) {};  // takes progress
 };
 
 // Most valuable first. Asks nothing of a card before a stage is carried out.

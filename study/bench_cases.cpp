@@ -5,8 +5,8 @@
 namespace hybridgen {
 namespace {
 
-constexpr Tokens kNewTokens = 16;
-constexpr int kRepeats = 3;
+constexpr Tokens kNewTokens = 80;  // a structure's first steps capture its graph: few of these
+constexpr int kRepeats = 1;        // a prompt takes seconds
 
 struct Plain {
   const char* name;

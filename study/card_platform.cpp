@@ -74,9 +74,9 @@ std::vector<PlatformDescription::Kernel> card_kernels(const Figures& figures, do
   const auto add = [&](OpKind kind, const Known& known, bool is_flops = false) {
     kernels.push_back(kernel_of(kind, fixed_ns, known, is_flops));
   };
-  add(OpKind::attend, rate("attend", "32768 tokens"));
-  add(OpKind::device_logits, rate("device_logits", "32768 tokens"));
-  add(OpKind::joint_attend, rate("joint_attend", "1024 tokens"));
+  add(OpKind::attend, rate("attend_tensor", "32768 tokens"));
+  add(OpKind::device_logits, rate("logits_tensor", "32768 tokens"));
+  add(OpKind::joint_attend, rate("joint_tensor", "1024 tokens"));
   add(OpKind::keep_kv, rate("copy_rows", ""));
   add(OpKind::lm_head, rate("gemv", "lm_head"));
   const Known multiply = figures.at("kernels", "gemm", "", "arithmetic rate");

@@ -112,14 +112,16 @@ void write_whole(const std::string& path, const std::string& text) {
 std::vector<StageOutcome> run_stages(const std::vector<Stage>& stages, const StageRunOptions& options) {
   std::vector<std::string> names;
   for (const Stage& stage : stages) names.push_back(stage.name);
-  if (!options.only.empty() && std::find(names.begin(), names.end(), options.only) == names.end()) {
-    throw BadInput("--stage " + options.only + ": unknown; " + name_remedy(options.only, names));
+  for (const std::string& stage : options.only) {
+    if (std::find(names.begin(), names.end(), stage) == names.end())
+      throw BadInput("--stage " + stage + ": unknown; " + name_remedy(stage, names));
   }
   const StageRun run(options);
   std::vector<StageOutcome> outcomes;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const Stage& stage = stages[i];
-    if (!options.only.empty() && stage.name != options.only) continue;
+    const auto& only = options.only;
+    if (!only.empty() && std::find(only.begin(), only.end(), stage.name) == only.end()) continue;
     const std::string head =
         "[" + std::to_string(i + 1) + "/" + std::to_string(stages.size()) + "] " + stage.name + ": ";
     options.line(head + stage.sentence);

@@ -32,7 +32,7 @@ struct StageOutcome {
 struct StageRunOptions {
   std::string folder;                            // must exist
   double budget_minutes = 0;                     // for all stages together
-  std::string only;                              // this stage alone, measured again; empty: all
+  std::vector<std::string> only;                 // these stages alone, measured again; empty: all
   BenchResult head;                              // card, commit, date, kernels of every result
   std::function<double()> seconds;               // a clock
   std::function<void(const std::string&)> line;  // progress, for people

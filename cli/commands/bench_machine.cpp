@@ -93,11 +93,14 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
   auto add = description.add_options();
   add("out", po::value(&bench.out), "folder of the results; made where it is not there");
   add("budget-minutes", po::value(&options.budget_minutes), "no stage is begun that would take longer");
-  add("stage", po::value(&options.only), "this stage alone, measured again");
+  add("stage", po::value(&options.only)->composing(), "this stage alone, measured again; may be repeated");
+  add("system", po::value(&bench.systems)->composing(),
+      "of decode and recorded runs, this system alone; may be repeated");
   add("list", po::bool_switch(&list), "show the stages and end");
   add("model", po::value(&bench.model)->default_value("smollm2-135m-instruct"),
       "a model with weights, for the stage tokens");
   if (!parse(arguments, kUsage, description, {})) return 0;
+  options.line = bench.line = [](const std::string& text) { std::cerr << text << std::endl; };
   const std::vector<Stage> stages = bench_stages(bench);
   if (list) {
     list_stages(stages);
@@ -115,7 +118,6 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
   options.folder = bench.out;
   options.head = {"", cuda::bench_card().name, program_commit(), today(), 0, cuda::kernel_sources(), {}};
   options.seconds = seconds_now;
-  options.line = [](const std::string& text) { std::cerr << text << std::endl; };
   const std::vector<LedgerLine> before = old_ledger(bench.out);
   const std::vector<StageOutcome> outcomes = run_stages(stages, options);
   const std::vector<BenchResult> results = stored_results(stages, bench.out);

@@ -1,6 +1,8 @@
 #include "runtime/calibrate/decode_bench.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
 
 #include "core/base/check.hpp"
 #include "core/executor/check_step.hpp"
@@ -17,7 +19,12 @@ struct Samples {
   std::vector<std::vector<double>> lane_ms;     // by lane id
   std::vector<std::vector<double>> channel_mb;  // by channel id
   std::vector<double> busiest_ms;
+  std::vector<double> submit_us;                // of an op
+  std::map<OpKind, std::vector<double>> op_us;  // of every op
+  std::map<OpKind, std::vector<double>> op_bytes;
 };
+
+using Clock = std::chrono::steady_clock;
 
 double ms(TimeNs ns) {
   return static_cast<double>(ns) / 1e6;
@@ -47,9 +54,14 @@ class DecodeRun {
       const Decision decision = decide();
       auto step = std::make_shared<const Step>(policy_.build(decision));
       check_step(*step, machine_, executor.capabilities());
+      const Clock::time_point begin = Clock::now();
       executor.submit(step);
+      const std::chrono::duration<double, std::micro> submitting = Clock::now() - begin;
       const Report report = executor.wait();
-      if (i >= bench_.warm_up_steps) sample(*step, report, last_end);
+      if (i >= bench_.warm_up_steps) {
+        sample(*step, report, last_end);
+        samples_.submit_us.push_back(submitting.count() / static_cast<double>(step->ops.size()));
+      }
       last_end = report.end;
       take(decision);
       ++view_.generated;
@@ -78,6 +90,8 @@ class DecodeRun {
     for (const Op& op : step.ops) {
       const OpRecord& record = report.records[op.id.index()];
       busy[op.lane.index()] += record.end - record.start;
+      samples_.op_us[op.kind].push_back(ms(record.end - record.start) * 1e3);
+      samples_.op_bytes[op.kind].push_back(static_cast<double>(record.bytes));
     }
     for (std::size_t i = 0; i < busy.size(); ++i) samples_.lane_ms[i].push_back(ms(busy[i]));
     samples_.busiest_ms.push_back(ms(*std::max_element(busy.begin(), busy.end())));
@@ -125,6 +139,11 @@ std::vector<Measurement> measure_decode(const Machine& machine, const ModelShape
     add("busy time of lane " + lane.name, "ms", samples.lane_ms[lane.id.index()]);
   for (const Channel& channel : machine.channels())
     add("bytes over " + channel.name, "MB", samples.channel_mb[channel.id.index()]);
+  add("host time of a launch per op", "us", samples.submit_us);
+  for (const auto& [kind, times] : samples.op_us) {
+    add("time of " + std::string(name_of(kind)), "us", times);
+    add("bytes of " + std::string(name_of(kind)), "bytes", samples.op_bytes.at(kind));
+  }
   return figures;
 }
 

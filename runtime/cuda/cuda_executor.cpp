@@ -7,6 +7,7 @@
 
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
+#include "runtime/cuda/card_weights.hpp"
 #include "runtime/cuda/cuda_available.hpp"
 #include "runtime/cuda/host_lane.hpp"
 #include "runtime/cuda/mapped_flag.hpp"
@@ -38,47 +39,6 @@ std::vector<RequestBuffers> slots_of(const HostModel& model, const MemoryPlan& p
   return slots;
 }
 
-// Null where there is none.
-template <class T>
-const T* on_card(const T* matrix, std::int64_t elements, TierMemory& memory) {
-  if (matrix == nullptr) return nullptr;
-  T* to = memory.array<T>(elements);
-  check(cudaMemcpy(to, matrix, static_cast<std::size_t>(elements) * sizeof(T), cudaMemcpyHostToDevice),
-        "upload of what was fitted");
-  return to;
-}
-
-// Where one was fitted: in memory of its own.
-void upload_predictor(const ModelWeights& from, TierMemory& memory, ModelWeights& to) {
-  const ModelShape& shape = from.shape;
-  for (std::size_t i = 0; i < to.layers.size(); ++i) {
-    const PredictorWeights& predictor = from.layers.at(i).predictor;
-    to.layers[i].predictor = {on_card(predictor.down, shape.predictor.rank * shape.hidden, memory),
-                              on_card(predictor.up, shape.q_width() * shape.predictor.rank, memory)};
-  }
-}
-
-ModelWeights weights_on_card(const HostModel& model, TierMemory& memory) {
-  const ModelWeights& from = model.weights;
-  std::byte* base = memory.allocate(from.bytes);
-  // The embedding is the first tensor of the one allocation that all weights lie in.
-  check(cudaMemcpy(base, from.embedding, static_cast<std::size_t>(from.bytes), cudaMemcpyHostToDevice),
-        "upload of the weights");
-  ModelWeights weights = weights_at(model.shape, base);
-  upload_predictor(from, memory, weights);
-  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
-    const std::int64_t elements = model.shape.kv_width() * model.shape.head_dim;
-    weights.layers[i].skew = on_card(from.layers.at(i).skew, elements, memory);
-  }
-  return weights;
-}
-
-int multiprocessors() {
-  int count = 0;
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), "cudaDeviceGetAttribute");
-  return count;
-}
-
 int streams_of(const Machine& machine) {
   std::vector<LaneId> lanes;
   for (const Role role : {Role::device, Role::h2d, Role::d2h}) {
@@ -98,10 +58,11 @@ class CudaExecutor final : public RealExecutor {
         plan_(plan),
         feed_(std::move(feed)),
         memory_(memory_of(machine, plan.device_tier)),
-        weights_(weights_on_card(*model_, memory_.at(plan.device_tier.index()))),
+        weights_(options.weights != nullptr ? options.weights : weights_on_card(*model_)),
         slots_(slots_of(*model_, plan_, memory_)),
-        state_(model_->shape, plan_, feed_, new_tokens, slots_, multiprocessors(), options.most_query_tokens),
-        gpu_ops_(model_->shape, weights_, plan_, state_, slots_),
+        state_(model_->shape, plan_, feed_, new_tokens, slots_, card_multiprocessors(),
+               options.most_query_tokens),
+        gpu_ops_(model_->shape, weights_->at, plan_, state_, slots_),
         streams_(gpu_ops_, state_, streams_of(machine), options.graphs),
         anchor_(streams_.anchor()),
         host_ops_(model_->shape, plan_),
@@ -141,8 +102,9 @@ class CudaExecutor final : public RealExecutor {
       raise(*state_.abandon, 1);  // the host lane must not wait for a card that has stopped
       throw;
     }
+    const TimeNs seen = now();
     host_->wait(*run);
-    card_start_ += streams_.since_last_start();
+    match_clocks(*run, seen);
     take_tokens(*run);
     Report report = report_of(*run);
     waiting_.pop_front();
@@ -193,6 +155,14 @@ class CudaExecutor final : public RealExecutor {
     host_->start(waiting_.front());
     streams_.launch(run, structure);
     if (seen) allocations_in_steps_ += allocations() - asked_before;
+  }
+
+  // By the card's clock the step began so long after the one before. The two clocks drift apart by tens of
+  // microseconds in a second: the step did not begin before it was launched, nor end after it was seen to
+  // have.
+  void match_clocks(const CudaStepRun& run, TimeNs seen) {
+    card_start_ += streams_.since_last_start();
+    card_start_ = std::max(run.start, std::min(card_start_, seen - streams_.whole_step()));
   }
 
   // The step's sampled tokens join their requests; what the samples, and the card's choices, produce is known
@@ -256,7 +226,7 @@ class CudaExecutor final : public RealExecutor {
   MemoryPlan plan_;
   TokenFeed feed_;
   std::vector<TierMemory> memory_;
-  ModelWeights weights_;
+  std::shared_ptr<const CardWeights> weights_;
   std::vector<RequestBuffers> slots_;  // by slot
   DeviceState state_;
   GpuOps gpu_ops_;

@@ -1,7 +1,8 @@
 // The executor of a machine with a GPU: a stream per lane of the roles device, h2d and d2h, the host lane on
 // a pinned thread group. One step is on the card at a time; further submitted ones wait here. Records of a
 // stream's op: its end is stamped by the card, its start is when the last of its dependencies ended (so that
-// a launch gap counts as part of the op); the two clocks are matched once, to within some microseconds.
+// a launch gap counts as part of the op); the two clocks are matched at every step, to within some
+// microseconds.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,10 @@
 
 namespace hybridgen {
 
+namespace cuda {
+struct CardWeights;
+}
+
 struct CudaOptions {
   // Replay captured graphs for decode steps of a structure that was seen before; else launch kernel by
   // kernel.
@@ -23,6 +28,8 @@ struct CudaOptions {
   // Random K and V in every slot before the first step: a bench that prefills nothing still selects among
   // logits that differ.
   bool random_kv = false;
+  // The model's weights where they are on the card already (card_weights.hpp); null: the executor's own.
+  std::shared_ptr<const cuda::CardWeights> weights;
 };
 
 // Takes all memory, copies the weights onto the card and starts the host lane's threads. machine must outlive

@@ -1,12 +1,75 @@
 #include "runtime/cuda/device_memory.hpp"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <thread>
+#include <vector>
+
+#include "runtime/host/cores.hpp"
 
 namespace hybridgen::cuda {
 namespace {
 
 std::atomic<std::int64_t> asked{0};
+
+constexpr unsigned kPinned = cudaHostAllocMapped | cudaHostAllocPortable;
+constexpr Bytes kHugePage = 2 << 20;
+constexpr Bytes kTouched = 64 << 20;  // at a time
+
+// Zeros, by all cores: a first touch is the system's work, and gigabytes of it take seconds.
+void touch(std::byte* address, std::size_t bytes) {
+  const auto share = static_cast<std::size_t>(kTouched);
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t at = next.fetch_add(share); at < bytes; at = next.fetch_add(share))
+      std::memset(address + at, 0, std::min(share, bytes - at));
+  };
+  std::vector<std::thread> others;
+  for (int i = 1; i < usable_cores() && i * kTouched < static_cast<Bytes>(bytes); ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread& other : others) other.join();
+}
+
+// Pages of 2 MiB where the system has them: a scan of gigabytes, by either side, asks for fewer translations
+// than over those of 4 KiB that cudaHostAlloc takes.
+std::byte* take_huge_pages(Bytes bytes) {
+  const auto whole = static_cast<std::size_t>((bytes + kHugePage - 1) / kHugePage * kHugePage);
+  void* address = std::aligned_alloc(kHugePage, whole);
+  if (address == nullptr) return nullptr;
+  madvise(address, whole, MADV_HUGEPAGE);
+  touch(static_cast<std::byte*>(address), whole);
+  if (cudaHostRegister(address, whole, cudaHostRegisterMapped | cudaHostRegisterPortable) == cudaSuccess)
+    return static_cast<std::byte*>(address);
+  cudaGetLastError();  // a refusal is reported by the caller and leaves no error behind
+  std::free(address);
+  return nullptr;
+}
+
+std::byte* take_pinned(Bytes bytes) {
+  count_allocation();
+  if (bytes >= kHugePage) return take_huge_pages(bytes);
+  void* address = nullptr;
+  if (cudaHostAlloc(&address, static_cast<std::size_t>(bytes), kPinned) != cudaSuccess) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  std::memset(address, 0, static_cast<std::size_t>(bytes));
+  return static_cast<std::byte*>(address);
+}
+
+void give_pinned_back(std::byte* address, Bytes bytes) {
+  if (bytes < kHugePage) {
+    cudaFreeHost(address);
+    return;
+  }
+  cudaHostUnregister(address);
+  std::free(address);
+}
 
 }  // namespace
 
@@ -33,19 +96,7 @@ MemorySource device_memory() {
 }
 
 MemorySource mapped_memory() {
-  return {"pinning memory",
-          [](Bytes bytes) -> std::byte* {
-            void* address = nullptr;
-            count_allocation();
-            const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
-            if (cudaHostAlloc(&address, static_cast<std::size_t>(bytes), flags) != cudaSuccess) {
-              cudaGetLastError();
-              return nullptr;
-            }
-            std::memset(address, 0, static_cast<std::size_t>(bytes));
-            return static_cast<std::byte*>(address);
-          },
-          [](std::byte* address, Bytes) { cudaFreeHost(address); }};
+  return {"pinning memory", take_pinned, give_pinned_back};
 }
 
 }  // namespace hybridgen::cuda

@@ -17,7 +17,6 @@ namespace {
 // Ops of one request in one layer, and of a layer's whole batch: more than any policy makes.
 constexpr std::size_t kMostRequestOps = 20;
 constexpr std::size_t kMostLayerOps = 4;
-constexpr int kBlocksPerMultiprocessor = 4;  // of the attention kernels, by their registers
 
 Tokens longest_prompt(const TokenFeed& feed) {
   std::size_t longest = 0;
@@ -44,13 +43,9 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   qkv_width = shape.q_width() + 2 * shape.kv_width();
   most_ops = static_cast<std::size_t>(shape.layers) * (kMostLayerOps + slots_ * kMostRequestOps) +
              2 * slots_ + kMostLayerOps;
-  const int blocks = kBlocksPerMultiprocessor * multiprocessors;
-  attend_splits =
-      split_count(std::max(plan.segment_tokens, plan.staging_tokens), kRowGrain, shape.kv_heads, blocks);
-  joint_splits =
-      split_count(plan.segment_tokens + plan.exchange_rows_per_head, kRowGrain, shape.query_heads, blocks);
-  space.pieces = device_.array<float>(
-      partial_floats(shape.query_heads, std::max(attend_splits, joint_splits), shape.head_dim));
+  take_splits(shape, plan, multiprocessors);
+  space.pieces = device_.array<float>(partial_floats(
+      shape.query_heads, std::max({attend_splits, joint_splits.all(), row_splits}), shape.head_dim));
   space.arrived = device_.array<unsigned>(shape.query_heads);
   lse = device_.array<float>(static_cast<std::int64_t>(slots_) * shape.query_heads);
   take_activations(shape);
@@ -69,6 +64,19 @@ DeviceState::DeviceState(const ModelShape& shape, const MemoryPlan& plan, const 
   if (feed.on_logits) host_logits = mapped_.array<float>(count * shape.vocab);
   flags = mapped_.array<std::uint32_t>(static_cast<std::int64_t>(most_ops * kFlagStride));
   abandon = mapped_.array<std::uint32_t>(1);
+}
+
+void DeviceState::take_splits(const ModelShape& shape, const MemoryPlan& plan, int multiprocessors) {
+  const bool tensor = plan.kv_dtype == KvDtype::f16;
+  const int blocks = (tensor ? kTensorBlocks : kRowBlocks) * multiprocessors;
+  const Tokens device_rows = std::max(plan.segment_tokens, plan.staging_tokens);
+  const Tokens packed_rows = plan.exchange_rows_per_head;
+  attend_splits = split_count(device_rows, kRowGrain, shape.kv_heads, blocks);
+  row_splits = split_count(plan.segment_tokens + packed_rows, kRowGrain, shape.query_heads,
+                           kRowBlocks * multiprocessors);
+  joint_splits =
+      tensor ? joint_split_counts(plan.segment_tokens, shape.kv_heads, packed_rows, shape.query_heads, blocks)
+             : JointSplits{row_splits, 0};
 }
 
 void DeviceState::take_activations(const ModelShape& shape) {

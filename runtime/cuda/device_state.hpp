@@ -12,6 +12,7 @@
 #include "runtime/cuda/kernels/kept_store.cuh"
 #include "runtime/cuda/kernels/partial_store.cuh"
 #include "runtime/cuda/kernels/partials.hpp"
+#include "runtime/cuda/logic/split.hpp"
 #include "runtime/cuda/step_params.hpp"
 #include "runtime/host/request_buffers.hpp"
 #include "runtime/host/tokens.hpp"
@@ -47,8 +48,9 @@ class DeviceState {
   std::int32_t* offsets = nullptr;  // [slot][buffer][query_heads + 1]: packed rows by head, as sent up
   float* lse = nullptr;             // [slot][query_heads], of a partial output until it is joined
   PartialSpace space;
-  int attend_splits = 1;  // of kernels over the device's rows
-  int joint_splits = 1;   // of the joint softmax
+  int attend_splits = 1;     // of kernels over the device's rows
+  JointSplits joint_splits;  // of the joint softmax
+  int row_splits = 1;        // of kernels over a query head's own rows
   ParamBlock params;
   // Where a slot's offsets of an exchange buffer lie, in `offsets` and in `host_offsets`.
   std::int64_t offsets_at(std::size_t slot, int buffer) const {
@@ -95,6 +97,7 @@ class DeviceState {
   void upload_params(cudaStream_t stream) const;
 
  private:
+  void take_splits(const ModelShape& shape, const MemoryPlan& plan, int multiprocessors);
   void take_activations(const ModelShape& shape);
   void take_params();
   void take_tokens(const TokenFeed& feed, Tokens new_tokens);

@@ -42,7 +42,7 @@ void GpuOps::joint(const Step& step, const Op& op, cudaStream_t stream) const {
   const Exchange& exchange = exchange_of(op);
   joint_attend({params_of(op), device_store(op), heads_, kv_type_, request.device_scores,
                 request.size().segment_tokens, packed_of(op), exchange.device_chosen_scores,
-                exchange.device_packed, state_.space, state_.joint_splits,
+                exchange.device_packed, state_.space, state_.joint_splits.all(), state_.joint_splits.packed,
                 state_.attended + place_of(step, op).first_query * shape_.q_width()},
                stream);
 }
@@ -72,7 +72,7 @@ void GpuOps::fit(const Step& step, const Op& op, cudaStream_t stream) const {
 void GpuOps::logits_of_packed(const Step& step, const Op& op, cudaStream_t stream) const {
   const Exchange& exchange = exchange_of(op);
   row_logits({packed_of(op), heads_, kv_type_, state_.qkv + place_of(step, op).first_query * state_.qkv_width,
-              exchange.device_packed_keys, scale_, state_.joint_splits, exchange.device_chosen_scores},
+              exchange.device_packed_keys, scale_, state_.row_splits, exchange.device_chosen_scores},
              stream);
 }
 
@@ -100,7 +100,8 @@ void GpuOps::attend_to_kept(const Step& step, const Op& op, cudaStream_t stream)
                 nullptr,
                 nullptr,
                 state_.space,
-                state_.joint_splits,
+                state_.joint_splits.all(),
+                state_.joint_splits.packed,
                 state_.attended + query * shape_.q_width(),
                 lse_of(op)},
                stream);
@@ -112,7 +113,7 @@ void GpuOps::attend_to_pages(const Step& step, const Op& op, cudaStream_t stream
   const Tokens query = place_of(step, op).first_query;
   attend_pages({params_of(op), device_store(op), pages_of(op), heads_, kv_type_,
                 state_.qkv + query * state_.qkv_width, scale_, slots_.at(op.slot.index()).chosen_pages,
-                state_.space, state_.joint_splits, state_.attended + query * shape_.q_width()},
+                state_.space, state_.row_splits, state_.attended + query * shape_.q_width()},
                stream);
 }
 
@@ -121,7 +122,7 @@ void GpuOps::attend_to_fetched(const Step& step, const Op& op, cudaStream_t stre
   const Tokens query = place_of(step, op).first_query;
   attend_fetched({params_of(op), state_.counts + state_.count_at(op.slot.index(), op.work.buffer),
                   exchange.device_packed_keys, exchange.device_packed, device_store(op), heads_, kv_type_,
-                  state_.qkv + query * state_.qkv_width, scale_, state_.space, state_.joint_splits,
+                  state_.qkv + query * state_.qkv_width, scale_, state_.space, state_.row_splits,
                   state_.attended + query * shape_.q_width()},
                  stream);
 }

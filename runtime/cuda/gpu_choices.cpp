@@ -55,7 +55,7 @@ void GpuOps::choose_partial(const Step& step, const Op& op, cudaStream_t stream)
   const float* predicted =
       state_.predicted[op.work.buffer] + place_of(step, op).first_query * shape_.q_width();
   partial_select({params_of(op), state_.partial(op.slot.index(), op.layer), heads_, kv_type_, predicted,
-                  scale_, static_cast<float>(op.work.alpha_milli) / 1000.0F, state_.joint_splits,
+                  scale_, static_cast<float>(op.work.alpha_milli) / 1000.0F, state_.row_splits,
                   state_.skewed_query, request.device_scores, state_.passing, exchange_of(op).device_rows,
                   request.size().exchange_rows_per_head,
                   state_.counts + state_.count_at(op.slot.index(), op.work.buffer)},

@@ -31,20 +31,42 @@ void GpuOps::norm(const NormWeights& weights, Tokens first, const RowParams* las
 
 void GpuOps::multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const {
   if (tokens <= kMostGemvTokens) {
-    gemv(args, static_cast<int>(tokens), stream);
+    gemv(args, {}, static_cast<int>(tokens), stream);
   } else {
     gemm(args, tokens, stream);
   }
 }
 
+// The product with a tile of hidden states behind their norm; args.x is not looked at.
+void GpuOps::multiply_normed(const NormWeights& weights, Tokens first, MatrixArgs args, Tokens tokens,
+                             cudaStream_t stream) const {
+  args.x = state_.normed;
+  args.x_stride = shape_.hidden;
+  if (tokens > kMostGemvTokens || weights.bias != nullptr) {
+    norm(weights, first, nullptr, tokens, stream);
+    return multiply(args, tokens, stream);
+  }
+  args.x = state_.hidden + first * shape_.hidden;
+  gemv(args, {GemvInput::Kind::normed, weights.weight, static_cast<float>(shape_.norm_eps)},
+       static_cast<int>(tokens), stream);
+}
+
+// The product behind the activation, of a tile of ffn_in.
+void GpuOps::multiply_activated(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const {
+  const bool gated = shape_.blocks.ffn == FfnKind::swiglu;
+  if (gated && tokens <= kMostGemvTokens)
+    return gemv(args, {GemvInput::Kind::gated}, static_cast<int>(tokens), stream);
+  gated ? swiglu(state_.ffn_in, shape_.ffn, tokens, stream) : relu(state_.ffn_in, shape_.ffn, tokens, stream);
+  multiply(args, tokens, stream);
+}
+
 void GpuOps::norm_qkv(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const LayerWeights& layer = weights_.layers.at(static_cast<std::size_t>(op.layer));
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
-    norm(layer.attention_norm, first, nullptr, count, stream);
-    multiply(
-        {layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, state_.normed, shape_.hidden,
-         state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr, layer.qkv.bias},
-        count, stream);
+    multiply_normed(layer.attention_norm, first,
+                    {layer.qkv.matrix, static_cast<int>(state_.qkv_width), shape_.hidden, nullptr, 0,
+                     state_.qkv + first * state_.qkv_width, state_.qkv_width, nullptr, layer.qkv.bias},
+                    count, stream);
   });
   const bool rotary = shape_.blocks.position == PositionKind::rotary;
   const bool kept = op.work.kv == KvPlace::kept;
@@ -71,18 +93,13 @@ void GpuOps::ffn(const Op& op, Tokens tokens, cudaStream_t stream) const {
   const std::int64_t width = shape_.ffn_in_width();
   for_each_tile(tokens, [&](Tokens first, Tokens count) {
     float* hidden = state_.hidden + first * shape_.hidden;
-    norm(layer.ffn_norm, first, nullptr, count, stream);
-    multiply({layer.ffn_in.matrix, static_cast<int>(width), shape_.hidden, state_.normed, shape_.hidden,
-              state_.ffn_in, width, nullptr, layer.ffn_in.bias},
-             count, stream);
-    if (shape_.blocks.ffn == FfnKind::swiglu) {
-      swiglu(state_.ffn_in, shape_.ffn, count, stream);
-    } else {
-      relu(state_.ffn_in, shape_.ffn, count, stream);
-    }
-    multiply({layer.down.matrix, shape_.hidden, shape_.ffn, state_.ffn_in, width, hidden, shape_.hidden,
-              hidden, layer.down.bias},
-             count, stream);
+    multiply_normed(layer.ffn_norm, first,
+                    {layer.ffn_in.matrix, static_cast<int>(width), shape_.hidden, nullptr, 0, state_.ffn_in,
+                     width, nullptr, layer.ffn_in.bias},
+                    count, stream);
+    multiply_activated({layer.down.matrix, shape_.hidden, shape_.ffn, state_.ffn_in, width, hidden,
+                        shape_.hidden, hidden, layer.down.bias},
+                       count, stream);
   });
 }
 

@@ -56,6 +56,9 @@ class GpuOps {
   void norm(const NormWeights& weights, Tokens first, const RowParams* last_of_rows, Tokens tokens,
             cudaStream_t stream) const;
   void multiply(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
+  void multiply_normed(const NormWeights& weights, Tokens first, MatrixArgs args, Tokens tokens,
+                       cudaStream_t stream) const;
+  void multiply_activated(const MatrixArgs& args, Tokens tokens, cudaStream_t stream) const;
   void sample(const Step& step, const Op& op, cudaStream_t stream) const;
 
   // gpu_attention.cpp, and from here on: one request.

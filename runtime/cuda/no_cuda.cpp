@@ -2,6 +2,7 @@
 // asked.
 #include "core/base/error.hpp"
 #include "runtime/cuda/bench/cuda_bench.hpp"
+#include "runtime/cuda/card_weights.hpp"
 #include "runtime/cuda/cuda_available.hpp"
 #include "runtime/cuda/cuda_executor.hpp"
 
@@ -14,6 +15,9 @@ CudaStatus cuda_available() {
 
 namespace cuda {
 
+std::shared_ptr<const CardWeights> weights_on_card(const HostModel&) {
+  throw NotAvailable("executor cuda: " + cuda_available().text);
+}
 // Never measured: cuda_available() was asked before.
 Card bench_card() {
   throw NotAvailable("bench-machine: " + cuda_available().text);
@@ -21,7 +25,7 @@ Card bench_card() {
 std::map<std::string, std::string> kernel_sources() {
   return {};
 }
-std::vector<Measurement> measure_correctness(int) {
+std::vector<Measurement> measure_correctness(Tokens) {
   throw NotAvailable("bench-machine: " + cuda_available().text);
 }
 std::vector<Measurement> measure_kernel_speed() {

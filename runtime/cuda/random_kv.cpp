@@ -1,6 +1,8 @@
 #include "runtime/cuda/random_kv.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <future>
 #include <random>
 
 #include "runtime/cuda/kernels/launch.cuh"
@@ -40,17 +42,22 @@ void fill_with_random_kv(const ModelShape& shape, const MemoryPlan& plan,
             "random KV");
     }
   };
-  for (const RequestBuffers& slot : slots) {
-    for (int layer = 0; layer < shape.layers; ++layer) {
-      if (slot.size().segment_tokens > 0) {
-        fill(slot.device_k(KvPlace::segment, layer, 0));
-        fill(slot.device_v(KvPlace::segment, layer, 0));
-      }
-      if (slot.size().host_tokens > 0) {
-        fill(slot.host_k(layer));
-        fill(slot.host_v(layer));
-      }
+  const auto fill_layer = [&](const RequestBuffers& slot, int layer) {
+    if (slot.size().segment_tokens > 0) {
+      fill(slot.device_k(KvPlace::segment, layer, 0));
+      fill(slot.device_v(KvPlace::segment, layer, 0));
     }
+    if (slot.size().host_tokens > 0) {
+      fill(slot.host_k(layer));
+      fill(slot.host_v(layer));
+    }
+  };
+  // A layer's copy is one core's work: several at a time.
+  for (const RequestBuffers& slot : slots) {
+    std::vector<std::future<void>> layers;
+    for (int layer = 0; layer < shape.layers; ++layer)
+      layers.push_back(std::async(std::launch::async, fill_layer, std::cref(slot), layer));
+    for (auto& layer : layers) layer.get();
   }
 }
 

@@ -43,11 +43,13 @@ StreamLanes::StreamLanes(const GpuOps& ops, DeviceState& state, int streams, boo
       state_(state),
       graphs_(graphs),
       streams_(static_cast<std::size_t>(streams)),
+      beside_(static_cast<std::size_t>(streams)),
+      stamped_(events(static_cast<std::size_t>(streams), false)),
       ends_(events(state.most_ops, true)),
       joins_(events(state.most_ops, false)),
       starts_(events(2, true)),
       fork_(false),
-      finished_(false) {}
+      finished_(true) {}
 
 void StreamLanes::launch(const CudaStepRun& run, std::uint64_t structure) {
   const cudaStream_t first = stream(0);
@@ -86,6 +88,11 @@ void StreamLanes::enqueue(const CudaStepRun& run, bool capturing) {
     record(joins_[last.index()], streams_[i].get());
     wait_for(joins_[last.index()], stream(0));
   }
+  for (std::size_t i = 0; capturing && i < joins.streams.size(); ++i) {
+    if (!joins.last_of[i].valid()) continue;
+    record(stamped_[i], beside_[i].get());
+    wait_for(stamped_[i], stream(0));
+  }
 }
 
 void StreamLanes::enqueue_op(const CudaStepRun& run, const Op& op, bool capturing) {
@@ -96,12 +103,21 @@ void StreamLanes::enqueue_op(const CudaStepRun& run, const Op& op, bool capturin
   for (const OpId id : join.event_waits) wait_for(joins_[id.index()], stream);
   for (const OpId id : join.flag_waits) wait_flag(state_.params.step, flag(id), state_.abandon, stream);
   ops_.enqueue(*run.step, op, stream);
-  // In a graph a plain record is only a dependency; an external one is a node that stamps at every replay.
-  check(cudaEventRecordWithFlags(ends_[op.id.index()].get(), stream,
-                                 capturing ? cudaEventRecordExternal : cudaEventRecordDefault),
-        "cudaEventRecordWithFlags");
+  stamp_end(op, join.stream, capturing);
   if (join.raises_flag) raise_flag(state_.params.step, flag(op.id), stream);
   if (join.records_event) record(joins_[op.id.index()], stream);
+}
+
+// In a graph a plain record is only a dependency; an external one is a node that stamps at every replay. It
+// stands beside the stream: between two kernels it takes 2.5 us and they could not be chained (docs/cuda.md).
+void StreamLanes::stamp_end(const Op& op, int stream, bool capturing) {
+  const Event& end = ends_[op.id.index()];
+  if (!capturing) return record(end, this->stream(stream));
+  const Event& join = joins_[op.id.index()];
+  const cudaStream_t beside = beside_[static_cast<std::size_t>(stream)].get();
+  record(join, this->stream(stream));
+  wait_for(join, beside);
+  check(cudaEventRecordWithFlags(end.get(), beside, cudaEventRecordExternal), "cudaEventRecordWithFlags");
 }
 
 void StreamLanes::wait() {
@@ -122,6 +138,10 @@ std::chrono::steady_clock::time_point StreamLanes::anchor() {
 
 TimeNs StreamLanes::end_of(OpId id) const {
   return elapsed(starts_[start_], ends_[id.index()]);
+}
+
+TimeNs StreamLanes::whole_step() const {
+  return elapsed(starts_[start_], finished_);
 }
 
 TimeNs StreamLanes::since_last_start() const {

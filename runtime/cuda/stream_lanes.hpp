@@ -24,6 +24,8 @@ class StreamLanes {
   void wait();
   // After wait(): nanoseconds from the step's start on the card to the op's end there.
   TimeNs end_of(OpId id) const;
+  // Nanoseconds on the card from the step's start to its end.
+  TimeNs whole_step() const;
   // Nanoseconds on the card from the start of the step before to the start of this one; from the anchor to
   // the first step's.
   TimeNs since_last_start() const;
@@ -34,15 +36,19 @@ class StreamLanes {
  private:
   void enqueue(const CudaStepRun& run, bool capturing);
   void enqueue_op(const CudaStepRun& run, const Op& op, bool capturing);
+  void stamp_end(const Op& op, int stream, bool capturing);
   cudaStream_t stream(int index) const { return streams_[static_cast<std::size_t>(index)].get(); }
 
   const GpuOps& ops_;
   DeviceState& state_;
   bool graphs_;
   std::vector<Stream> streams_;
-  std::vector<Event> ends_;    // by op id: timestamps
-  std::vector<Event> joins_;   // by op id: what other streams wait for
-  std::vector<Event> starts_;  // of this step and of the one before, in turn
+  std::vector<Stream>
+      beside_;  // of a captured step: a stream's stamps, so that none stands between its kernels
+  std::vector<Event> stamped_;  // by stream: all its stamps
+  std::vector<Event> ends_;     // by op id: timestamps
+  std::vector<Event> joins_;    // by op id: what other streams wait for
+  std::vector<Event> starts_;   // of this step and of the one before, in turn
   std::size_t start_ = 0;
   Event fork_, finished_;
   std::map<std::uint64_t, Graph> captured_;

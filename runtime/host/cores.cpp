@@ -1,6 +1,7 @@
 #include "runtime/host/cores.hpp"
 
 #include <hwloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -33,7 +34,10 @@ int usable_cores() {
 }
 
 Bytes usable_memory() {
-  return static_cast<Bytes>(hwloc_get_root_obj(topology())->total_memory);
+  // The kernel's figure, too: where a hypervisor hands memory out as it is touched, a NUMA node, which hwloc
+  // adds up, holds no more than has been touched so far.
+  const auto by_node = static_cast<Bytes>(hwloc_get_root_obj(topology())->total_memory);
+  return std::max(by_node, static_cast<Bytes>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE));
 }
 
 Bytes last_cache_bytes() {

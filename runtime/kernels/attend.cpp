@@ -265,4 +265,9 @@ void joint_attend(KvType type, int group, int head_dim, const RowSpan* v_spans, 
   }
 }
 
+double tile_unit_error(KvType type, double sizes) {
+  const bool in_parts = type == KvType::f16 || type == KvType::bf16;
+  return active_isa() == Isa::amx && in_parts ? std::ldexp(sizes, -18) : 0;
+}
+
 }  // namespace hybridgen::kernels

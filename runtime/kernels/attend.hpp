@@ -13,6 +13,10 @@
 
 namespace hybridgen::kernels {
 
+// That part of an answer's error, of the variant in use, given the sum of its products' sizes; 0 where the
+// tile unit has no part in it.
+double tile_unit_error(KvType type, double sizes);
+
 // scores[g * stride + n] = scale * sum_d q[g * head_dim + d] * K[n][d] for g < group, n < rows.
 // Further spans go behind it: call again with scores + rows. `scale` is 1/sqrt(head_dim) for Llama.
 void logits(KvType type, const float* q, int group, int head_dim, const void* k, std::int64_t rows,

@@ -7,6 +7,7 @@
 #include <limits>
 #include <sstream>
 #include <string_view>
+#include <thread>
 
 #include "core/base/check.hpp"
 #include "core/base/error.hpp"
@@ -213,31 +214,52 @@ bool copy_tensor(const TensorView& tensor, const Slot& slot) {
 }
 
 // SplitMix64: a few instructions per number, good enough for weights that nobody interprets.
+constexpr std::uint64_t kRandomStep = 0x9e3779b97f4a7c15u;
+
 std::uint64_t next_random(std::uint64_t& state) {
-  std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+  std::uint64_t z = state += kRandomStep;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return z ^ (z >> 31);
 }
 
-// Uniform with standard deviation 1/sqrt(columns): activations keep their size from layer to layer. Biases
-// get the same as if they were a column.
-void fill_random(const Slot& slot, std::uint64_t& state) {
-  const float range = std::sqrt(3.0f / static_cast<float>(slot.shape.back()));
+// Elements [begin, begin + count) of a slot; state: before the first of them.
+void fill_chunk(const Slot& slot, std::uint64_t state, std::int64_t begin, std::int64_t count, float range) {
   constexpr std::int64_t kChunk = 1024;
   float buffer[kChunk];
-  for (std::int64_t i = 0; i < slot.elements(); i += kChunk) {
-    const std::int64_t count = std::min(kChunk, slot.elements() - i);
-    for (std::int64_t j = 0; j < count; ++j) {
+  for (std::int64_t i = begin; i < begin + count; i += kChunk) {
+    const std::int64_t now = std::min(kChunk, begin + count - i);
+    for (std::int64_t j = 0; j < now; ++j) {
       const auto bits = static_cast<std::int32_t>(next_random(state) >> 32);
       buffer[j] = static_cast<float>(bits) * (range / 2147483648.0f);
     }
     if (slot.kind == SlotKind::matrix) {
-      kernels::convert(buffer, reinterpret_cast<Half*>(slot.target) + i, count);
+      kernels::convert(buffer, reinterpret_cast<Half*>(slot.target) + i, now);
     } else {
-      std::memcpy(slot.target + i * 4, buffer, static_cast<std::size_t>(count) * 4);
+      std::memcpy(slot.target + i * 4, buffer, static_cast<std::size_t>(now) * 4);
     }
   }
+}
+
+// Uniform with standard deviation 1/sqrt(columns): activations keep their size from layer to layer. Biases
+// get the same as if they were a column. The generator counts: any part of a slot can be drawn by itself, so
+// that threads share a large one out and the values are the same for any number of them.
+void fill_random(const Slot& slot, std::uint64_t& state) {
+  const float range = std::sqrt(3.0f / static_cast<float>(slot.shape.back()));
+  constexpr std::int64_t kShare = 4 << 20;  // elements worth a thread
+  const std::int64_t elements = slot.elements();
+  const std::int64_t threads =
+      std::clamp<std::int64_t>(elements / kShare, 1, std::max(1U, std::thread::hardware_concurrency()));
+  const auto fill = [&, before = state](std::int64_t t) {
+    const std::int64_t begin = elements * t / threads;
+    const std::int64_t end = elements * (t + 1) / threads;
+    fill_chunk(slot, before + static_cast<std::uint64_t>(begin) * kRandomStep, begin, end - begin, range);
+  };
+  std::vector<std::thread> workers;
+  for (std::int64_t t = 1; t < threads; ++t) workers.emplace_back(fill, t);
+  fill(0);
+  for (std::thread& worker : workers) worker.join();
+  state += static_cast<std::uint64_t>(elements) * kRandomStep;
 }
 
 }  // namespace

@@ -218,6 +218,12 @@ cudaError_t cudaFreeHost(void* address) {
   std::free(address);
   return cudaSuccess;
 }
+cudaError_t cudaHostRegister(void*, std::size_t, unsigned) {
+  return cudaSuccess;
+}
+cudaError_t cudaHostUnregister(void*) {
+  return cudaSuccess;
+}
 cudaError_t cudaMallocManaged(void** address, std::size_t bytes, unsigned flags) {
   return cudaHostAlloc(address, bytes, flags);
 }

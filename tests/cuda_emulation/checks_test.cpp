@@ -41,8 +41,8 @@ TEST_P(CudaKernel, staysWithinItsBound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(emulated, CudaKernel, testing::ValuesIn(cases()), [](const auto& test_info) {
-  std::string name = std::string(test_info.param.check.kernel) + "_" + text_of(test_info.param.shape) +
-                     "_seed" + std::to_string(test_info.param.shape.seed);
+  std::string name = std::string(test_info.param.check.kernel) + "_" + test_info.param.check.what + "_" +
+                     text_of(test_info.param.shape) + "_seed" + std::to_string(test_info.param.shape.seed);
   std::replace_if(
       name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
@@ -59,11 +59,11 @@ TEST(RunChecks, EveryCheckOverEveryShape_givesAFigureWithItsBound) {
   std::set<unsigned> seeds;
   for (const CheckShape& shape : shapes) seeds.insert(shape.seed);
   EXPECT_EQ(seeds.size(), shapes.size());
-  EXPECT_EQ(run_checks({once}, shapes).size(), 2U);
+  EXPECT_EQ(run_checks({once}, shapes, 1).size(), 2U);
   KernelCheck half = by_heads;
   half.only = kernels::KvType::f32;
-  EXPECT_EQ(run_checks({half}, shapes).size(), 24U);
-  const std::vector<Measurement> figures = run_checks({by_heads}, shapes);
+  EXPECT_EQ(run_checks({half}, shapes, 3).size(), 24U);
+  const std::vector<Measurement> figures = run_checks({by_heads}, shapes, 3);
   ASSERT_EQ(figures.size(), 72U);
   EXPECT_EQ(figures[0].subject, "attend");
   EXPECT_EQ(figures[0].quantity, "error");

@@ -64,6 +64,42 @@ T shuffle_xor(T value, int step) {
   return other;
 }
 
+template <class T>
+T shuffle(T value, int lane) {
+  const std::byte* slots = exchange(&value, sizeof(T));
+  T other;
+  std::memcpy(&other, slots + static_cast<unsigned>(lane) % 32 * kSlotBytes, sizeof(T));
+  return other;
+}
+
+inline float half_at(unsigned pair, unsigned upper) {
+  const auto bits = static_cast<std::uint16_t>(pair >> 16 * upper);
+  return __half2float(__half(__half_raw{bits}));
+}
+
+// kernels/mma.cuh says which lane holds what.
+inline void mma_16x8x16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  const unsigned mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
+  const std::byte* slots = exchange(mine, sizeof mine);
+  const auto word = [&](unsigned lane, unsigned i) {
+    unsigned bits;
+    std::memcpy(&bits, slots + lane * kSlotBytes + i * sizeof bits, sizeof bits);
+    return bits;
+  };
+  const unsigned lane = thread_index().x % 32;
+  for (unsigned e = 0; e < 4; ++e) {
+    const unsigned row = lane / 4 + e / 2 * 8;
+    const unsigned column = lane % 4 * 2 + e % 2;
+    float sum = d[e];
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned t = k % 8 / 2;
+      sum += half_at(word(row % 8 * 4 + t, row / 8 + k / 8 * 2), k % 2) *
+             half_at(word(column * 4 + t, 4 + k / 8), k % 2);
+    }
+    d[e] = sum;
+  }
+}
+
 inline unsigned ballot(bool is) {
   const std::byte* slots = exchange(&is, sizeof is);
   unsigned those = 0;
@@ -83,6 +119,7 @@ inline unsigned ballot(bool is) {
 #define blockDim hybridgen::simt::block_size()
 #define __syncthreads hybridgen::simt::meet_block
 #define __shfl_xor_sync(mask, value, step) hybridgen::simt::shuffle_xor(value, step)
+#define __shfl_sync(mask, value, lane) hybridgen::simt::shuffle(value, lane)
 #define __ballot_sync(mask, is) hybridgen::simt::ballot(is)
 #define __popc __builtin_popcount
 #define __ldcs(address) hybridgen::simt::load_aligned(address)
@@ -114,6 +151,14 @@ inline unsigned float_as_uint(float x) {
   return bits;
 }
 #define __float_as_uint float_as_uint
+inline unsigned byte_perm(unsigned low, unsigned high, unsigned selector) {
+  const std::uint64_t bytes = static_cast<std::uint64_t>(high) << 32 | low;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i)
+    result |= static_cast<unsigned>(bytes >> 8 * (selector >> 4 * i & 7U) & 0xffU) << 8 * i;
+  return result;
+}
+#define __byte_perm byte_perm
 using std::min;
 
 #define __syncwarp() static_cast<void>(hybridgen::simt::exchange(nullptr, 0))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn a kernel source into C++ for the emulation: launches become calls of simt::launch, PTX a plain load.
+"""Turn a kernel source into C++ for the emulation: launches become calls of simt::launch.
 
     translate.py KERNEL.cu OUT.cpp
 """
@@ -51,9 +51,7 @@ def translate(text):
         text = f"{text[:start]}hybridgen::simt::launch({grid}, {block}, {stream}, [=] {{ {call}; }}){text[closing + 1 :]}"
     text = text.replace("#include <mma.h>\n", "")
     # Blocks run one after the other: dynamic shared memory is one array, as large as any card's.
-    text = re.sub(r"extern __shared__ (.*?)\[\];", r"__shared__ \1[227 * 1024];", text)
-    load = r'asm volatile\("ld\.volatile\.global\.v4\.u32.*?"memory"\);'
-    return re.sub(load, "data = *reinterpret_cast<const uint4*>(address);", text, flags=re.S)
+    return re.sub(r"extern __shared__ (.*?)\[\];", r"__shared__ \1[227 * 1024];", text)
 
 
 if __name__ == "__main__":

@@ -94,12 +94,6 @@ KvSpan part(const Rows& k, const Rows& v, const Case& c, std::int64_t begin, std
 using Attend = KernelTest;
 HG_FOR_EVERY_ISA(Attend);
 
-// What attend.hpp allows the tile unit beyond the rounding of fp32 sums, given the sum of the products'
-// sizes.
-double split_error(Isa isa, KvType type, double sizes) {
-  return isa == Isa::amx && (type == KvType::f16 || type == KvType::bf16) ? std::ldexp(sizes, -18) : 0;
-}
-
 TEST_P(Attend, Logits_grid_matchesFp64) {
   for (const Case& c : grid()) {
     SCOPED_TRACE(text(c));
@@ -116,7 +110,7 @@ TEST_P(Attend, Logits_grid_matchesFp64) {
         double sizes = 0;
         for (int d = 0; d < c.head_dim; ++d) sizes += std::abs(one_q[d] * one_k[d]) * 0.125;
         ASSERT_NEAR(scores[g * stride + n], logit64(one_q, one_k, c.head_dim, 0.125),
-                    2e-6 + split_error(GetParam(), c.type, sizes));
+                    2e-6 + tile_unit_error(c.type, sizes));
       }
       ASSERT_TRUE(scores.untouched(g * stride + c.rows));
     }
@@ -144,7 +138,7 @@ TEST_P(Attend, WeightedV_grid_accumulatesAsFp64) {
           sizes += std::abs(product);
         }
         ASSERT_NEAR(out[g * c.head_dim + d], expected,
-                    1e-7 * static_cast<double>(c.rows) + 1e-6 + split_error(GetParam(), c.type, sizes));
+                    1e-7 * static_cast<double>(c.rows) + 1e-6 + tile_unit_error(c.type, sizes));
       }
     }
     EXPECT_TRUE(out.intact());

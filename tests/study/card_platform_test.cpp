@@ -30,9 +30,9 @@ std::vector<BenchResult> results() {
   list[0].stage = "kernels";
   add(list[0], "stream_read", "4096 MiB", "rate", 3000);
   double rate = 2000;
-  for (const char* kernel : {"attend", "device_logits"})
+  for (const char* kernel : {"attend_tensor", "logits_tensor"})
     add(list[0], kernel, "32768 tokens, f16", "rate", rate += 10);
-  add(list[0], "joint_attend", "1024 tokens on the card", "rate", rate += 10);
+  add(list[0], "joint_tensor", "1024 tokens on the card", "rate", rate += 10);
   add(list[0], "copy_rows", "within the card", "rate", rate += 10);
   for (const char* matrix : {"qkv", "attention_out", "gate_up", "down", "lm_head"})
     add(list[0], "gemv", std::string(matrix) + " 1x1", "rate", rate += 10);

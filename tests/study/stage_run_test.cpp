@@ -38,7 +38,7 @@ class StageRun : public testing::Test {
             }};
   }
   std::vector<StageState> run(const std::vector<Stage>& stages, double budget_minutes,
-                              const std::string& only = "") {
+                              const std::vector<std::string>& only = {}) {
     StageRunOptions options;
     options.folder = folder_.string();
     options.budget_minutes = budget_minutes;
@@ -114,9 +114,9 @@ TEST_F(StageRun, WhatTheMachineLacks_isNoFailure) {
 TEST_F(StageRun, OnlyOneStage_isMeasuredAgainThoughItsResultIsThere) {
   const std::vector<Stage> stages = {stage("a", 1), stage("b", 1)};
   run(stages, 10);
-  EXPECT_THAT(run(stages, 10, "b"), ElementsAre(StageState::done));
+  EXPECT_THAT(run(stages, 10, {"b"}), ElementsAre(StageState::done));
   EXPECT_THAT(measured_, ElementsAre("a", "b", "b"));
-  EXPECT_THAT([&] { run(stages, 10, "bb"); }, ThrowsMessage<BadInput>(HasSubstr("bb")));
+  EXPECT_THAT([&] { run(stages, 10, {"bb"}); }, ThrowsMessage<BadInput>(HasSubstr("bb")));
 }
 
 TEST_F(StageRun, ResultThatIsNone_namesFileAndRemedy) {

@@ -21,7 +21,7 @@ class AttentionCase {
         op(1),
         k(data.rows(type, kKvHeads * slots * shape.head_dim)),
         v(data.rows(type, kKvHeads * slots * shape.head_dim)),
-        pieces_(partial_floats(heads.query_heads, splits, shape.head_dim)),
+        pieces_(partial_floats(heads.query_heads, splits + 1, shape.head_dim)),
         arrived_(heads.query_heads) {
     op[0].context = data.between(1, static_cast<int>(2 * slots));
     op[0].tokens = std::min<std::int64_t>(data.between(1, static_cast<int>(slots)), op[0].context);
@@ -49,6 +49,12 @@ class AttentionCase {
   double logit(const float* q, int head, std::int64_t i) const {
     double sum = 0;
     for (int d = 0; d < dim(); ++d) sum += static_cast<double>(q[d]) * k.at(row(head, i) + d);
+    return sum * scale();
+  }
+  // The sum of the logit's products' sizes.
+  double sizes(const float* q, int head, std::int64_t i) const {
+    double sum = 0;
+    for (int d = 0; d < dim(); ++d) sum += std::abs(static_cast<double>(q[d]) * k.at(row(head, i) + d));
     return sum * scale();
   }
 

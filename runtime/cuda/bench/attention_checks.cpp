@@ -76,7 +76,9 @@ CheckError check_device_logits(const CheckShape& shape) {
       const bool there = i < c.op[0].tokens;
       const float got = scores[head * stride + i];
       fp64.add(got, there ? c.logit(q.get() + head * c.dim(), head, i) : 0);  // nothing behind the last
-      if (there) host.add(got, expected[static_cast<std::size_t>(i)]);
+      if (!there) continue;
+      host.add(got, expected[static_cast<std::size_t>(i)],
+               kernels::tile_unit_error(c.type, c.sizes(q.get() + head * c.dim(), head, i)));
     }
   }
   return {fp64.value(), host.value()};
@@ -93,9 +95,9 @@ CheckError check_joint_attend(const CheckShape& shape) {
   const Array<float> host_scores = c.data.floats(total + 1);
   const Array<float> scores = c.data.floats(c.heads.query_heads * c.slots);
   const Array<float> out(c.heads.query_heads * c.dim());
-  const JointAttendArgs args{c.op.get(),   c.store(), c.heads,         c.type,
-                             scores.get(), c.slots,   {offsets.get()}, host_scores.get(),
-                             packed.get(), c.space(), c.splits,        out.get()};
+  const JointAttendArgs args{c.op.get(),   c.store(),        c.heads,           c.type,       scores.get(),
+                             c.slots,      {offsets.get()},  host_scores.get(), packed.get(), c.space(),
+                             c.splits + 1, c.splits / 3 + 1, out.get()};
   Worst fp64;
   for (const std::int64_t tokens : {c.op[0].tokens, std::int64_t{0}}) {
     c.op[0].tokens = tokens;
@@ -177,9 +179,14 @@ CheckError check_prefill(const CheckShape& shape) {
 
 std::vector<KernelCheck> attention_checks() {
   return {
-      {"attend", "newest rows of a ring", kFp32Bound, true, check_attend},
-      {"device_logits", "newest rows of a ring", kFp32Bound, true, check_device_logits},
-      {"joint_attend", "device and packed rows", kFp32Bound, true, check_joint_attend},
+      {"attend", "newest rows of a ring", kFp32Bound, true, check_attend, std::nullopt, KvType::f16},
+      {"attend_tensor", "newest rows of a ring", kFp32Bound, true, check_attend, KvType::f16},
+      {"device_logits", "newest rows of a ring", kFp32Bound, true, check_device_logits, std::nullopt,
+       KvType::f16},
+      {"logits_tensor", "newest rows of a ring", kFp32Bound, true, check_device_logits, KvType::f16},
+      {"joint_attend", "device and packed rows", kFp32Bound, true, check_joint_attend, std::nullopt,
+       KvType::f16},
+      {"joint_tensor", "device and packed rows", kFp32Bound, true, check_joint_attend, KvType::f16},
       {"join_partials", "a ring's and another's", kFp32Bound, true, check_join_partials},
       {"prefill_attend", "a chunk of queries", kFp32Bound, true, check_prefill, std::nullopt, KvType::f16},
       {"prefill_tensor", "a chunk of queries", kFp32Bound, true, check_prefill, KvType::f16},

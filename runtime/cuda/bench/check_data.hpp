@@ -82,11 +82,13 @@ class Data {
   std::normal_distribution<float> normal_;
 };
 
-// The largest |got - wanted| / (1 + |wanted|); a NaN is an infinite error.
+// The largest |got - wanted| / (1 + |wanted|); a NaN is an infinite error. allowed: what `wanted` may be off
+// by itself.
 class Worst {
  public:
-  void add(double got, double wanted) {
-    const double error = std::abs(got - wanted) / (1 + std::abs(wanted));
+  void add(double got, double wanted, double allowed = 0) {
+    const double off = std::abs(got - wanted) - allowed;
+    const double error = (off < 0 ? 0 : off) / (1 + std::abs(wanted));
     if (!(error <= value_)) value_ = std::isnan(error) ? HUGE_VAL : error;
   }
   double value() const { return value_; }

@@ -4,6 +4,7 @@
 #include "runtime/cuda/bench/kernel_checks.hpp"
 #include "runtime/cuda/cuda_available.hpp"
 #include "runtime/cuda/kernels/launch.cuh"
+#include "runtime/host/cores.hpp"
 
 // Written by the build.
 #include "kernel_hashes.hpp"
@@ -23,18 +24,15 @@ std::map<std::string, std::string> kernel_sources() {
   return sources;
 }
 
-std::vector<Measurement> measure_correctness(int rounds) {
-  constexpr std::int64_t kMostTokens = 4096;
-  std::vector<KernelCheck> checks = kernel_checks();
-  checks.push_back(flag_check());
-  std::vector<Measurement> figures;
-  for (int round = 0; round < rounds; ++round) {
-    // Small shapes find wrong edges, large ones wrong sums.
-    const std::int64_t most = round % 2 == 0 ? 300 : kMostTokens;
-    const auto seed = static_cast<unsigned>(1 + 1000 * round);
-    for (Measurement& figure : run_checks(checks, check_shapes(most, seed)))
-      figures.push_back(std::move(figure));
-  }
+std::vector<Measurement> measure_correctness(Tokens most_tokens) {
+  // Several at a time only where the CPU may touch one check's memory while another's kernel runs.
+  int concurrent = 0;
+  check(cudaDeviceGetAttribute(&concurrent, cudaDevAttrConcurrentManagedAccess, 0), "cudaDeviceGetAttribute");
+  const std::vector<CheckShape> shapes = check_shapes(most_tokens, static_cast<unsigned>(most_tokens));
+  std::vector<Measurement> figures =
+      run_checks(kernel_checks(), shapes, concurrent != 0 ? usable_cores() : 1);
+  // By itself: while the card waits for the CPU, another check's cudaFree would wait for the card.
+  for (Measurement& figure : run_checks({flag_check()}, shapes, 1)) figures.push_back(std::move(figure));
   return figures;
 }
 

@@ -20,8 +20,8 @@ Card bench_card();
 // Source hash by kernel (runtime/cuda/kernel_hashes.py), as this program was built. Empty without CUDA.
 std::map<std::string, std::string> kernel_sources();
 
-// Every kernel against fp64 and the host's kernels; `rounds` grids of random shapes.
-std::vector<Measurement> measure_correctness(int rounds);
+// Every kernel against fp64 and the host's kernels, over a grid of random shapes of up to most_tokens rows.
+std::vector<Measurement> measure_correctness(Tokens most_tokens);
 // Each kernel's rate in turn with the card's own streaming read.
 std::vector<Measurement> measure_kernel_speed();
 // Copies by engine and by kernel, by size, in each direction and in both at once; the host's own reading.

@@ -54,8 +54,9 @@ std::vector<CheckShape> check_shapes(std::int64_t most_tokens, unsigned seed);
 // "G=4 dim=128 f16"
 std::string text_of(const CheckShape& shape);
 
-// Each check over each shape: two figures, "error" and "difference to the host's kernel".
+// Each check over each shape: two figures, "error" and "difference to the host's kernel". threads: that run
+// checks at the same time; the emulated card takes one.
 std::vector<Measurement> run_checks(const std::vector<KernelCheck>& checks,
-                                    const std::vector<CheckShape>& shapes);
+                                    const std::vector<CheckShape>& shapes, int threads);
 
 }  // namespace hybridgen::cuda

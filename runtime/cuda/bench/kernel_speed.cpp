@@ -20,7 +20,6 @@ namespace {
 constexpr Bytes kBuffer = 4LL << 30;  // of the card: no cache holds a tenth of it
 constexpr int kRounds = 9;
 constexpr int kCalls = 16;
-constexpr int kBlocksPerMultiprocessor = 4;  // as device_state.cpp gives attention
 constexpr HeadShape kHeads{32, 8, 128};
 constexpr int kRowBytes = 256;
 constexpr int kHidden = 4096;
@@ -39,6 +38,7 @@ class SpeedCases {
       attention(context, true);
       attention(context, false);
     }
+    joint(131072, 6554);
     joint(8192, 1638);
     joint(1024, 1638);
     products();
@@ -69,26 +69,24 @@ class SpeedCases {
     std::byte* base = part(call, 2 * half);
     return {base, base + half, slots};
   }
-  int splits(std::int64_t rows, int heads) const {
-    return std::min(kMostSplits,
-                    split_count(rows, kRowGrain, heads, kBlocksPerMultiprocessor * rig_.multiprocessors()));
-  }
+  // As device_state.cpp takes them.
+  int blocks() const { return kTensorBlocks * rig_.multiprocessors(); }
 
   // A call is a request of its own: batch x context fills the card.
   void attention(std::int64_t context, bool whole) {
     const OpParams* op = params(context, context);
-    const int parts = splits(context, kHeads.kv_heads);
+    const int parts = split_count(context, kRowGrain, kHeads.kv_heads, blocks());
     const double half = static_cast<double>(kHeads.kv_heads * context * kRowBytes);
     const std::string condition = std::to_string(context) + " tokens, 32 query and 8 KV heads of 128, f16";
     if (whole) {
-      add("attend", condition, 2 * half, false, kCalls, [=, this](int call) {
+      add("attend_tensor", condition, 2 * half, false, kCalls, [=, this](int call) {
         attend({op, store(call, context), kHeads, KvType::f16, q_, 0.1F, pieces_, parts, out_},
                rig_.stream());
       });
       return;
     }
     auto* scores = rig_.memory().array<float>(kHeads.query_heads * context);
-    add("device_logits", condition, half, false, kCalls, [=, this](int call) {
+    add("logits_tensor", condition, half, false, kCalls, [=, this](int call) {
       device_logits({op, store(call, context), kHeads, KvType::f16, q_, 0.1F, parts, scores, context},
                     rig_.stream());
     });
@@ -96,7 +94,8 @@ class SpeedCases {
 
   void joint(std::int64_t context, std::int64_t rows_per_head) {
     const OpParams* op = params(context, context);
-    const int parts = splits(context + rows_per_head, kHeads.query_heads);
+    const JointSplits parts =
+        joint_split_counts(context, kHeads.kv_heads, rows_per_head, kHeads.query_heads, blocks());
     std::vector<std::int32_t> offsets;
     for (int h = 0; h <= kHeads.query_heads; ++h)
       offsets.push_back(static_cast<std::int32_t>(h * rows_per_head));
@@ -107,7 +106,7 @@ class SpeedCases {
     const Bytes v = kHeads.kv_heads * context * kRowBytes;
     const double bytes =
         static_cast<double>(v + packed + 4 * (kHeads.query_heads * context + offsets.back()));
-    add("joint_attend",
+    add("joint_tensor",
         std::to_string(context) + " tokens on the card and " + std::to_string(rows_per_head) +
             " packed rows per head",
         bytes, false, kCalls, [=, this](int call) {
@@ -122,7 +121,8 @@ class SpeedCases {
                         chosen,
                         base + v,
                         pieces_,
-                        parts,
+                        parts.all(),
+                        parts.packed,
                         out_},
                        rig_.stream());
         });
@@ -150,7 +150,7 @@ class SpeedCases {
       const std::string shape =
           std::string(m.name) + " " + std::to_string(m.rows) + "x" + std::to_string(m.cols);
       add("gemv", shape + ", batch 1", static_cast<double>(bytes), false, kCalls,
-          [=, this](int call) { gemv(args(call), 1, rig_.stream()); });
+          [=, this](int call) { gemv(args(call), {}, 1, rig_.stream()); });
     }
     constexpr std::int64_t kTokens = 1024;
     constexpr int kRows = 6144;
@@ -187,7 +187,7 @@ class SpeedCases {
         2.0 * static_cast<double>(slot_of.size()) * kRowBytes, false, kCalls, [=, this](int call) {
           gather_rows({store(call, kSlots).v, kSlots, slots_on_card, offsets_on_card, kHeads.query_heads,
                        kHeads.group(), kRowBytes, packed},
-                      8, rig_.stream());
+                      16, rig_.stream());
         });
   }
 

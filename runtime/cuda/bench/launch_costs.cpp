@@ -4,6 +4,7 @@
 #include "runtime/calibrate/samples.hpp"
 #include "runtime/cuda/bench/card_rig.hpp"
 #include "runtime/cuda/bench/cuda_bench.hpp"
+#include "runtime/cuda/kernels/activate.cuh"
 #include "runtime/cuda/kernels/exchange.cuh"
 #include "runtime/cuda/kernels/flags.cuh"
 #include "runtime/cuda/mapped_flag.hpp"
@@ -28,7 +29,10 @@ class Launches {
         step_(rig_.memory().array<StepParams>(1)),
         words_(rig_.memory().array<float>(2)),
         flags_(rig_.mapped().array<std::uint32_t>(static_cast<std::int64_t>(2 * kTrips * kFlagStride))),
-        abandon_(rig_.mapped().array<std::uint32_t>(1)) {}
+        abandon_(rig_.mapped().array<std::uint32_t>(1)),
+        join_(false) {
+    for (int i = 0; i < kNodes; ++i) stamps_.emplace_back(true);
+  }
 
   std::vector<Measurement> all() {
     plain();
@@ -40,6 +44,7 @@ class Launches {
  private:
   // Next to nothing: one block that copies a word within the card.
   void small_kernel() { send_query(words_, 1, words_ + 1, rig_.stream()); }
+  void chained_kernel() { relu(words_, 1, 1, rig_.stream()); }
   void figure(const char* subject, const std::string& condition, const char* quantity,
               const std::vector<double>& seconds) {
     const Figure time = figure_of(seconds);
@@ -62,9 +67,34 @@ class Launches {
     figure("launch", "a kernel that copies a word", "time on the card", card);
   }
 
+  // How a step's graph may be built: kernels behind each other, started early or not, with stamps among them
+  // or beside them.
   void replayed() {
+    const std::string kernels = "a graph of " + std::to_string(kNodes) + " kernels";
+    replay(kernels, [this](int) { small_kernel(); });
+    replay(kernels + ", chained", [this](int) { chained_kernel(); });
+    replay(kernels + ", a stamp behind each", [this](int i) {
+      small_kernel();
+      stamp(i, rig_.stream());
+    });
+    replay(kernels + ", chained, a kernel beside each", [this](int) {
+      chained_kernel();
+      wait_beside();
+      send_query(words_, 1, words_ + 1, beside_.get());
+    });
+    replay(kernels + ", chained, a stamp beside each", [this](int i) {
+      chained_kernel();
+      wait_beside();
+      stamp(i, beside_.get());
+    });
+  }
+
+  void replay(const std::string& condition, const std::function<void(int)>& enqueue) {
     check(cudaStreamBeginCapture(rig_.stream(), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-    for (int i = 0; i < kNodes; ++i) small_kernel();
+    wait_beside();
+    for (int i = 0; i < kNodes; ++i) enqueue(i);
+    check(cudaEventRecord(join_.get(), beside_.get()), "cudaEventRecord");
+    check(cudaStreamWaitEvent(rig_.stream(), join_.get(), 0), "cudaStreamWaitEvent");
     cudaGraph_t captured = nullptr;
     check(cudaStreamEndCapture(rig_.stream(), &captured), "cudaStreamEndCapture");
     const Graph graph(captured);
@@ -79,9 +109,18 @@ class Launches {
       synchronise();
       card.push_back(rig_.seconds_of(4, [&](int) { graph.launch(rig_.stream()); }) / kNodes);
     }
-    const std::string condition = "a graph of " + std::to_string(kNodes) + " kernels";
     figure("graph replay", condition, "host time", host);
     figure("graph replay", condition, "time on the card per node", card);
+  }
+  // The second stream goes on from where the first one is.
+  void wait_beside() {
+    check(cudaEventRecord(join_.get(), rig_.stream()), "cudaEventRecord");
+    check(cudaStreamWaitEvent(beside_.get(), join_.get(), 0), "cudaStreamWaitEvent");
+  }
+  void stamp(int i, cudaStream_t stream) {
+    check(
+        cudaEventRecordWithFlags(stamps_[static_cast<std::size_t>(i)].get(), stream, cudaEventRecordExternal),
+        "cudaEventRecordWithFlags");
   }
 
   // The card raises a flag, the CPU answers it, the card goes on: kTrips times within one enqueued stream.
@@ -113,6 +152,9 @@ class Launches {
   float* words_;
   std::uint32_t* flags_;
   std::uint32_t* abandon_;
+  Stream beside_;
+  Event join_;
+  std::vector<Event> stamps_;
   std::vector<Measurement> figures_;
 };
 

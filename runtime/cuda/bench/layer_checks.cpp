@@ -30,8 +30,10 @@ std::size_t at(std::int64_t i) {
 }
 
 // Random sizes of one matrix product, and its result against fp64 and the host's gemv.
-template <class Multiply>
-CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Multiply& multiply) {
+// input(x, cols): what the product takes for a token's row x, wide floats long for each column.
+template <class Multiply, class Input>
+CheckError check_matrix(const CheckShape& shape, int most_query_tokens, int wide, const Multiply& multiply,
+                        const Input& input) {
   Data data(shape.seed);
   Worst fp64;
   Worst host;
@@ -40,7 +42,7 @@ CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Mu
     const int tokens = data.between(1, most_query_tokens);
     const int rows = data.between(1, most);
     const int cols = 8 * data.between(1, most / 8);
-    const std::int64_t x_stride = cols + 8;
+    const std::int64_t x_stride = static_cast<std::int64_t>(wide) * cols + 8;
     const std::int64_t y_stride = rows + 3;
     const Rows w = data.rows(KvType::f16, static_cast<std::int64_t>(rows) * cols);
     const Array<float> x = data.floats(tokens * x_stride, 1 / std::sqrt(static_cast<float>(cols)));
@@ -56,14 +58,15 @@ CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Mu
     finish();
     std::vector<float> expected(at(rows));
     for (std::int64_t t = 0; t < tokens; ++t) {
-      kernels::gemv_f16(halves, x.get() + t * x_stride, expected.data(), 0, rows, cols);
+      const std::vector<double> taken = input(x.get() + t * x_stride, cols);
+      const std::vector<float> rounded(taken.begin(), taken.end());
+      kernels::gemv_f16(halves, rounded.data(), expected.data(), 0, rows, cols);
       for (std::int64_t r = 0; r < y_stride; ++r) {
         const float old = before[at(t * y_stride + r)];
         double sum = residual || r >= rows ? old : 0;
         if (r < rows && biased) sum += bias[r];
         if (r < rows) host.add(y[t * y_stride + r], sum + expected[at(r)]);
-        for (int c = 0; c < cols && r < rows; ++c)
-          sum += static_cast<double>(x[t * x_stride + c]) * w.at(r * cols + c);
+        for (int c = 0; c < cols && r < rows; ++c) sum += taken[at(c)] * w.at(r * cols + c);
         fp64.add(y[t * y_stride + r], sum);
       }
     }
@@ -71,13 +74,50 @@ CheckError check_matrix(const CheckShape& shape, int most_query_tokens, const Mu
   return {fp64.value(), host.value()};
 }
 
+std::vector<double> as_it_is(const float* x, int cols) {
+  return {x, x + cols};
+}
+
 CheckError check_gemv(const CheckShape& shape) {
-  return check_matrix(shape, kMostGemvTokens,
-                      [](const MatrixArgs& args, int tokens) { gemv(args, tokens, nullptr); });
+  return check_matrix(
+      shape, kMostGemvTokens, 1, [](const MatrixArgs& args, int tokens) { gemv(args, {}, tokens, nullptr); },
+      as_it_is);
+}
+
+CheckError check_gemv_normed(const CheckShape& shape) {
+  constexpr float kEps = 1e-3F;
+  Data data(shape.seed + 1);
+  const Array<float> weight =
+      data.floats(shape.most_tokens, 1 / std::sqrt(static_cast<float>(shape.most_tokens)));
+  return check_matrix(
+      shape, kMostGemvTokens, 1,
+      [&](const MatrixArgs& args, int tokens) {
+        gemv(args, {GemvInput::Kind::normed, weight.get(), kEps}, tokens, nullptr);
+      },
+      [&](const float* x, int cols) {
+        std::vector<double> taken = as_it_is(x, cols);
+        double squares = 0;
+        for (const double each : taken) squares += each * each;
+        const double factor = 1 / std::sqrt(squares / cols + kEps);
+        for (int c = 0; c < cols; ++c) taken[at(c)] *= factor * weight[c];
+        return taken;
+      });
+}
+
+CheckError check_gemv_gated(const CheckShape& shape) {
+  return check_matrix(
+      shape, kMostGemvTokens, 2,
+      [](const MatrixArgs& args, int tokens) { gemv(args, {GemvInput::Kind::gated}, tokens, nullptr); },
+      [](const float* x, int cols) {
+        std::vector<double> taken = as_it_is(x, cols);
+        for (int c = 0; c < cols; ++c) taken[at(c)] *= x[cols + c] / (1 + std::exp(-taken[at(c)]));
+        return taken;
+      });
 }
 
 CheckError check_gemm(const CheckShape& shape) {
-  return check_matrix(shape, 100, [](const MatrixArgs& args, int tokens) { gemm(args, tokens, nullptr); });
+  return check_matrix(
+      shape, 100, 1, [](const MatrixArgs& args, int tokens) { gemm(args, tokens, nullptr); }, as_it_is);
 }
 
 // Requests 2 and 0 of three, in slots with other numbers, with three and two query tokens.
@@ -295,6 +335,8 @@ CheckError check_argmax(const CheckShape& shape) {
 std::vector<KernelCheck> layer_checks() {
   return {
       {"gemv", "one to four tokens", kFp32Bound, false, check_gemv},
+      {"gemv", "one to four tokens behind their norm", kFp32Bound, false, check_gemv_normed},
+      {"gemv", "one to four tokens, gated", kFp32Bound, false, check_gemv_gated},
       {"gemm", "up to a hundred tokens", kTf32Bound, false, check_gemm},
       {"embed", "two requests of three, rotary or learned positions", kAngleBound, true, check_embed},
       {"rope_store", "two requests of three, heads normed and turned or not", kElementBound, true,

@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/activate.cuh"
 
+#include "runtime/cuda/kernels/chained.cuh"
 #include "runtime/cuda/kernels/device.cuh"
 #include "runtime/cuda/logic/small_ops.hpp"
 
@@ -15,6 +16,8 @@ int blocks_per_token(int ffn) {
 // Blocks by token in y would end at 65535 tokens: x carries both.
 template <bool kGated>
 __global__ void activate_kernel(float* x, int ffn, int blocks_of_token) {
+  let_next_begin();
+  wait_for_previous();
   const std::int64_t token = blockIdx.x / blocks_of_token;
   const int i = blockIdx.x % blocks_of_token * kThreads + threadIdx.x;
   if (i >= ffn) return;
@@ -26,15 +29,14 @@ __global__ void activate_kernel(float* x, int ffn, int blocks_of_token) {
 
 void swiglu(float* gate_up, int ffn, std::int64_t tokens, cudaStream_t stream) {
   const int blocks = blocks_per_token(ffn);
-  activate_kernel<true>
-      <<<static_cast<unsigned>(tokens * blocks), kThreads, 0, stream>>>(gate_up, ffn, blocks);
-  check_launch("swiglu");
+  launch_chained("swiglu", activate_kernel<true>, static_cast<unsigned>(tokens * blocks), kThreads, stream,
+                 gate_up, ffn, blocks);
 }
 
 void relu(float* x, int ffn, std::int64_t tokens, cudaStream_t stream) {
   const int blocks = blocks_per_token(ffn);
-  activate_kernel<false><<<static_cast<unsigned>(tokens * blocks), kThreads, 0, stream>>>(x, ffn, blocks);
-  check_launch("relu");
+  launch_chained("relu", activate_kernel<false>, static_cast<unsigned>(tokens * blocks), kThreads, stream, x,
+                 ffn, blocks);
 }
 
 }  // namespace hybridgen::cuda

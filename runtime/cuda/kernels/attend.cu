@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/attend.cuh"
 
+#include "runtime/cuda/kernels/attend_tensor.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
 #include "runtime/cuda/kernels/partials.cuh"
 #include "runtime/cuda/kernels/row_workers.cuh"
@@ -123,6 +124,7 @@ void launch(const AttendArgs& args, cudaStream_t stream) {
 }  // namespace
 
 void attend(const AttendArgs& args, cudaStream_t stream) {
+  if (args.kv_type == KvType::f16) return attend_tensor(args, stream);
   by_type_and_group(args.kv_type, args.heads,
                     [&]<class T, int kDim, int kHeads>() { launch<T, kDim, kHeads>(args, stream); });
   check_launch("attend");

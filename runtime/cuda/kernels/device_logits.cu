@@ -1,6 +1,7 @@
 #include "runtime/cuda/kernels/device_logits.cuh"
 
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
+#include "runtime/cuda/kernels/logits_tensor.cuh"
 #include "runtime/cuda/kernels/row_workers.cuh"
 #include "runtime/cuda/logic/slots.hpp"
 #include "runtime/cuda/logic/split.hpp"
@@ -48,6 +49,7 @@ __global__ void __launch_bounds__(kRowThreads) device_logits_kernel(DeviceLogits
 }  // namespace
 
 void device_logits(const DeviceLogitsArgs& args, cudaStream_t stream) {
+  if (args.kv_type == KvType::f16) return logits_tensor(args, stream);
   const dim3 blocks(static_cast<unsigned>(args.splits), static_cast<unsigned>(args.heads.kv_heads));
   by_type_and_group(args.kv_type, args.heads, [&]<class T, int kDim, int kHeads>() {
     device_logits_kernel<T, kDim, kHeads><<<blocks, kRowThreads, 0, stream>>>(args);

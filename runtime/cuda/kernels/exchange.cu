@@ -12,43 +12,31 @@ __global__ void send_query_kernel(const float* q, int floats, float* to_host) {
   if (i < floats) to_host[i] = q[i];
 }
 
-// The host writes mapped memory while the kernels of earlier layers run: every load goes past the caches
-// (volatile), or it could meet last layer's line.
-template <class T>
-__device__ T load_mapped(const T* address) {
-  return *static_cast<const volatile T*>(address);
-}
-
-__device__ uint4 load_mapped16(const std::byte* address) {
-  uint4 data;
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(data.x), "=r"(data.y), "=r"(data.z), "=r"(data.w)
-               : "l"(address)
-               : "memory");
-  return data;
-}
-
+// The host writes mapped memory while the kernels of earlier layers run. Plain loads see it all the same: the
+// flag that the kernel before this one waited for was raised behind those writes and is acquired at system
+// scope (flags.cu; PTX ISA, memory consistency model), and a kernel starts with an empty first-level cache.
+// Volatile ones ask the link for 32 bytes at a time: 14 GB/s on an H100 where these reach 40.
 __global__ void send_partial_kernel(const float* from_host, int floats, float* partial) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
-  if (i < floats) partial[i] = load_mapped(from_host + i);
+  if (i < floats) partial[i] = from_host[i];
 }
 
 __global__ void send_scores_kernel(SendScoresArgs args) {
   const int first = blockIdx.x * kThreads + threadIdx.x;
   const int stride = gridDim.x * kThreads;
-  const std::int32_t count = load_mapped(args.host_offsets + args.heads);
-  for (int i = first; i <= args.heads; i += stride) args.offsets[i] = load_mapped(args.host_offsets + i);
-  for (int i = first; i < count; i += stride) args.scores[i] = load_mapped(args.host_scores + i);
+  const std::int32_t count = args.host_offsets[args.heads];
+  for (int i = first; i <= args.heads; i += stride) args.offsets[i] = args.host_offsets[i];
+  for (int i = first; i < count; i += stride) args.scores[i] = args.host_scores[i];
 }
 
 __global__ void send_rows_kernel(SendRowsArgs args) {
   constexpr int kUnderWay = 4;
-  const std::int64_t rows = load_mapped(args.host_offsets + args.heads) / args.group;
+  const std::int64_t rows = args.host_offsets[args.heads] / args.group;
   const std::int64_t units = rows * (args.row_bytes / 16);
   const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
        args.offsets != nullptr && i <= args.heads; i += stride) {
-    args.offsets[i] = load_mapped(args.host_offsets + i);
+    args.offsets[i] = args.host_offsets[i];
   }
   for (std::int64_t base = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; base < units;
        base += kUnderWay * stride) {
@@ -56,7 +44,7 @@ __global__ void send_rows_kernel(SendRowsArgs args) {
 #pragma unroll
     for (int u = 0; u < kUnderWay; ++u) {
       const std::int64_t i = base + u * stride;
-      if (i < units) data[u] = load_mapped16(args.host_packed + i * 16);
+      if (i < units) data[u] = load_streaming(args.host_packed + i * 16);
     }
 #pragma unroll
     for (int u = 0; u < kUnderWay; ++u) {

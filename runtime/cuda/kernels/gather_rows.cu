@@ -6,28 +6,30 @@ namespace hybridgen::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kUnderWay = 4;
+constexpr int kUnderWay = 8;
 
 // Blocks (x) of a query head (y) share its rows, 16 bytes per thread.
 __global__ void __launch_bounds__(kThreads) gather_rows_kernel(GatherRowsArgs args) {
   const int head = blockIdx.y;
-  const int per_row = args.row_bytes / 16;
-  const std::int64_t first = args.offsets[head];
-  const std::int64_t units = (args.offsets[head + 1] - first) * per_row;
-  const std::byte* store = args.store + head / args.group * args.slots * args.row_bytes;
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads;
-  for (std::int64_t base = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; base < units;
-       base += kUnderWay * stride) {
+  // Lanes of a row: a block takes whole rows at a time, so that no thread divides.
+  const unsigned per_row = static_cast<unsigned>(args.row_bytes) / 16;
+  const unsigned rows_at_once = kThreads / per_row;
+  const unsigned mine = threadIdx.x / per_row;
+  const std::int64_t byte = static_cast<std::int64_t>(threadIdx.x % per_row) * 16;
+  const std::int64_t end = args.offsets[head + 1];
+  const std::byte* store = args.store + head / args.group * args.slots * args.row_bytes + byte;
+  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * rows_at_once;
+  if (mine >= rows_at_once) return;  // a row's lanes need not divide a block's threads
+  for (std::int64_t base = args.offsets[head] + static_cast<std::int64_t>(blockIdx.x) * rows_at_once + mine;
+       base < end; base += kUnderWay * stride) {
     uint4 data[kUnderWay];
     std::byte* to[kUnderWay];
 #pragma unroll
     for (int u = 0; u < kUnderWay; ++u) {
-      const std::int64_t i = base + u * stride;
+      const std::int64_t row = base + u * stride;
       to[u] = nullptr;
-      if (i >= units) continue;
-      const std::int64_t row = first + i / per_row;
-      const std::int64_t byte = i % per_row * 16;
-      data[u] = load_streaming(store + static_cast<std::int64_t>(args.slot_of[row]) * args.row_bytes + byte);
+      if (row >= end) continue;
+      data[u] = load_streaming(store + static_cast<std::int64_t>(args.slot_of[row]) * args.row_bytes);
       to[u] = args.packed + row * args.row_bytes + byte;
     }
 #pragma unroll

@@ -55,8 +55,12 @@ __device__ void load_stage(const MatrixArgs& args, std::int64_t tokens, std::int
   }
 }
 
-// sum += x w^T for the warp's 32 x 32 part of the tile.
+// sum += x w^T for the warp's 32 x 32 part of the tile. The stage's products are summed by themselves and
+// then added: the tensor cores round sums towards zero, which thousands of columns make visible.
 __device__ void multiply_stage(const Stage& stage, int warp_token, int warp_row, FragmentSum (&sum)[2][2]) {
+  FragmentSum part[2][2];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) wmma::fill_fragment(part[i / 2][i % 2], 0.0F);
   for (int k = 0; k < kDepth; k += 8) {
     FragmentW w[2];
     wmma::load_matrix_sync(w[0], &stage.w[warp_row][k], kStride);
@@ -74,10 +78,15 @@ __device__ void multiply_stage(const Stage& stage, int warp_token, int warp_row,
       }
 #pragma unroll
       for (int j = 0; j < 2; ++j) {
-        wmma::mma_sync(sum[i][j], low, w[j], sum[i][j]);
-        wmma::mma_sync(sum[i][j], high, w[j], sum[i][j]);
+        wmma::mma_sync(part[i][j], low, w[j], part[i][j]);
+        wmma::mma_sync(part[i][j], high, w[j], part[i][j]);
       }
     }
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+#pragma unroll
+    for (int e = 0; e < part[0][0].num_elements; ++e) sum[i / 2][i % 2].x[e] += part[i / 2][i % 2].x[e];
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/cuda/kernels/head_attention.cuh"
 #include "runtime/cuda/kernels/heads_dispatch.cuh"
+#include "runtime/cuda/kernels/joint_tensor.cuh"
 #include "runtime/cuda/logic/joint_rows.hpp"
 #include "runtime/cuda/logic/slots.hpp"
 
@@ -53,6 +54,7 @@ __global__ void __launch_bounds__(kRowThreads) joint_attend_kernel(JointAttendAr
 }  // namespace
 
 void joint_attend(const JointAttendArgs& args, cudaStream_t stream) {
+  if (args.kv_type == KvType::f16) return joint_tensor(args, stream);
   const dim3 blocks(static_cast<unsigned>(args.splits), static_cast<unsigned>(args.heads.query_heads));
   by_type(args.kv_type, args.heads, [&]<class T, int kDim>() {
     joint_attend_kernel<T, kDim><<<blocks, kRowThreads, 0, stream>>>(args);

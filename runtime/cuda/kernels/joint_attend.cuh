@@ -19,10 +19,11 @@ struct JointAttendArgs {
   PackedOffsets offsets;               // which packed rows are a head's; on the device
   const float* host_scores = nullptr;  // query head after query head
   const std::byte* packed = nullptr;   // V rows, [packed row][head_dim]
-  PartialSpace space;                  // arrived: by query head
-  int splits = 1;
-  float* out = nullptr;  // [query_heads][head_dim]
-  float* lse = nullptr;  // [query_heads], log-sum-exp of the logits; null: not wanted
+  PartialSpace space;                  // arrived: by query head, f16: by KV head
+  int splits = 1;                      // of all rows of a query head
+  int packed_splits = 0;  // of them, those of packed rows, where the two kinds have blocks of their own (f16)
+  float* out = nullptr;   // [query_heads][head_dim]
+  float* lse = nullptr;   // [query_heads], log-sum-exp of the logits; null: not wanted
 };
 void joint_attend(const JointAttendArgs& args, cudaStream_t stream);
 

@@ -20,6 +20,10 @@ inline void check_launch(const char* kernel) {
   check(cudaGetLastError(), kernel);
 }
 
+// True where a kernel can begin before the one before it has ended (chained.cuh); asked once.
+bool card_chains();
+int card_multiprocessors();  // asked once
+
 // Heads of attention: G = query_heads / kv_heads, at most kMostGroup; head_dim 64 or 128.
 struct HeadShape {
   int query_heads = 0;

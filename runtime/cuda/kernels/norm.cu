@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/norm.cuh"
 
+#include "runtime/cuda/kernels/chained.cuh"
 #include "runtime/cuda/kernels/device.cuh"
 
 namespace hybridgen::cuda {
@@ -18,6 +19,8 @@ __device__ float sum_of_block(float x, float* sums) {
 
 __global__ void __launch_bounds__(kThreads) norm_kernel(NormArgs args) {
   __shared__ float sums[kThreads / 32];
+  let_next_begin();
+  wait_for_previous();
   std::int64_t token = blockIdx.x;
   if (args.last_of_rows != nullptr) {
     token = args.last_of_rows[blockIdx.x].first_query + args.last_of_rows[blockIdx.x].query_tokens - 1;
@@ -41,8 +44,7 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(NormArgs args) {
 }  // namespace
 
 void norm(const NormArgs& args, std::int64_t blocks, cudaStream_t stream) {
-  norm_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(args);
-  check_launch("norm");
+  launch_chained("norm", norm_kernel, static_cast<unsigned>(blocks), kThreads, stream, args);
 }
 
 }  // namespace hybridgen::cuda

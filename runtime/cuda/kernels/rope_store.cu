@@ -1,5 +1,6 @@
 #include "runtime/cuda/kernels/rope_store.cuh"
 
+#include "runtime/cuda/kernels/chained.cuh"
 #include "runtime/cuda/kernels/device.cuh"
 #include "runtime/cuda/logic/slots.hpp"
 #include "runtime/cuda/logic/small_ops.hpp"
@@ -28,6 +29,8 @@ __device__ void norm_heads(const RopeStoreArgs& args, float* qkv) {
 // A block per query token; a thread per pair of elements of a q or k head, then per element of v.
 template <class T>
 __global__ void rope_store_kernel(RopeStoreArgs args) {
+  let_next_begin();
+  wait_for_previous();
   const std::int64_t query = blockIdx.x;
   if (query >= args.step->query_tokens) return;
   int r = 0;
@@ -73,13 +76,12 @@ __global__ void rope_store_kernel(RopeStoreArgs args) {
 void rope_store(const RopeStoreArgs& args, std::int64_t query_tokens, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>(query_tokens);
   if (args.kv_type == KvType::f16) {
-    rope_store_kernel<__half><<<blocks, kThreads, 0, stream>>>(args);
+    launch_chained("rope_store", rope_store_kernel<__half>, blocks, kThreads, stream, args);
   } else if (args.kv_type == KvType::bf16) {
-    rope_store_kernel<kernels::Bfloat><<<blocks, kThreads, 0, stream>>>(args);
+    launch_chained("rope_store", rope_store_kernel<kernels::Bfloat>, blocks, kThreads, stream, args);
   } else {
-    rope_store_kernel<float><<<blocks, kThreads, 0, stream>>>(args);
+    launch_chained("rope_store", rope_store_kernel<float>, blocks, kThreads, stream, args);
   }
-  check_launch("rope_store");
 }
 
 }  // namespace hybridgen::cuda
