@@ -5,13 +5,13 @@
 #include <sstream>
 
 #include "cli/bench_stages.hpp"
+#include "cli/card_file.hpp"
 #include "cli/finish_run.hpp"
 #include "cli/host_model_loader.hpp"
 #include "core/base/error.hpp"
 #include "core/driver/driver.hpp"
 #include "core/residency/fits.hpp"
 #include "formats/model.hpp"
-#include "formats/platform_writer.hpp"
 #include "formats/result_folder.hpp"
 #include "formats/yaml_reader.hpp"
 #include "runtime/calibrate/decode_bench.hpp"
@@ -101,11 +101,8 @@ BenchRuns::BenchRuns(BenchOptions options) : options_(std::move(options)) {}
 
 const Platform& BenchRuns::platform() {
   if (platform_) return *platform_;
-  const std::string path = (fs::path(options_.out) / "card.yaml").string();
-  const PlatformDescription card =
-      card_platform(card_facts(), stored_results(bench_stages(options_), options_.out));
-  write_whole(path, platform_yaml(card, "Written by `hybridgen bench-machine` from its micro-benchmarks."));
-  platform_ = std::make_shared<const Platform>(load_platform(path));
+  write_card_file(options_, card_facts());
+  platform_ = std::make_shared<const Platform>(load_platform(card_file(options_)));
   return *platform_;
 }
 

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cli/bench_stages.hpp"
+#include "cli/card_file.hpp"
 #include "cli/command.hpp"
 #include "cli/experiment_options.hpp"
 #include "core/base/error.hpp"
@@ -88,6 +89,7 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
   BenchOptions bench;
   StageRunOptions options;
   bool list = false;
+  bool platform = false;
   namespace po = boost::program_options;
   po::options_description description("options");
   auto add = description.add_options();
@@ -96,6 +98,8 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
   add("stage", po::value(&options.only)->composing(), "this stage alone, measured again; may be repeated");
   add("system", po::value(&bench.systems)->composing(),
       "of decode and recorded runs, this system alone; may be repeated");
+  add("platform", po::bool_switch(&platform),
+      "write DIR/card.yaml anew from DIR's results and end: needs no card");
   add("list", po::bool_switch(&list), "show the stages and end");
   add("model", po::value(&bench.model)->default_value("smollm2-135m-instruct"),
       "a model with weights, for the stage tokens");
@@ -107,6 +111,11 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (bench.out.empty()) throw BadInput("--out is missing: where to write, for example results/h100");
+  if (platform) {
+    rewrite_card_file(bench);
+    std::cout << card_file(bench) << " is written anew\n";
+    return 0;
+  }
   if (!(options.budget_minutes > 0))
     throw BadInput("--budget-minutes is missing or not above 0: how long the card may be used");
   if (const CudaStatus cuda = cuda_available(); !cuda.available)

@@ -89,12 +89,14 @@ class CudaExecutor final : public RealExecutor {
       epoch_ = Clock::now();
       card_start_ = since_epoch(anchor_);
     }
+    const OffCores beside = off_the_host_lane();
     waiting_.push_back(std::make_shared<CudaStepRun>(std::move(step)));
     if (waiting_.size() == 1) launch(*waiting_.front());
   }
 
   Report wait() override {
     HG_CHECK(!waiting_.empty(), "wait() without a submitted step");
+    const OffCores beside = off_the_host_lane();
     const std::shared_ptr<CudaStepRun> run = waiting_.front();
     try {
       streams_.wait();
@@ -104,7 +106,7 @@ class CudaExecutor final : public RealExecutor {
     }
     const TimeNs seen = now();
     host_->wait(*run);
-    match_clocks(*run, seen);
+    match_clocks(seen);
     take_tokens(*run);
     Report report = report_of(*run);
     waiting_.pop_front();
@@ -134,6 +136,12 @@ class CudaExecutor final : public RealExecutor {
   }
   TimeNs now() const { return since_epoch(Clock::now()); }
 
+  // The driver spins while it waits.
+  OffCores off_the_host_lane() const {
+    const Lane& lane = machine_.lane(machine_.lane_of(Role::host));
+    return {lane.first_core, std::max(1, lane.threads)};
+  }
+
   void launch(CudaStepRun& run) {
     const std::uint64_t structure = structure_hash(*run.step);
     const std::int64_t asked_before = allocations();
@@ -158,11 +166,12 @@ class CudaExecutor final : public RealExecutor {
   }
 
   // By the card's clock the step began so long after the one before. The two clocks drift apart by tens of
-  // microseconds in a second: the step did not begin before it was launched, nor end after it was seen to
-  // have.
-  void match_clocks(const CudaStepRun& run, TimeNs seen) {
+  // microseconds in a second: the step did not begin before its start was asked for, nor end after that was
+  // seen.
+  void match_clocks(TimeNs seen) {
     card_start_ += streams_.since_last_start();
-    card_start_ = std::max(run.start, std::min(card_start_, seen - streams_.whole_step()));
+    card_start_ =
+        std::max(since_epoch(streams_.start_asked()), std::min(card_start_, seen - streams_.whole_step()));
   }
 
   // The step's sampled tokens join their requests; what the samples, and the card's choices, produce is known

@@ -2,14 +2,9 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <thread>
-#include <vector>
-
-#include "runtime/host/cores.hpp"
 
 namespace hybridgen::cuda {
 namespace {
@@ -18,22 +13,6 @@ std::atomic<std::int64_t> asked{0};
 
 constexpr unsigned kPinned = cudaHostAllocMapped | cudaHostAllocPortable;
 constexpr Bytes kHugePage = 2 << 20;
-constexpr Bytes kTouched = 64 << 20;  // at a time
-
-// Zeros, by all cores: a first touch is the system's work, and gigabytes of it take seconds.
-void touch(std::byte* address, std::size_t bytes) {
-  const auto share = static_cast<std::size_t>(kTouched);
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t at = next.fetch_add(share); at < bytes; at = next.fetch_add(share))
-      std::memset(address + at, 0, std::min(share, bytes - at));
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < usable_cores() && i * kTouched < static_cast<Bytes>(bytes); ++i)
-    others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
-}
 
 // Pages of 2 MiB where the system has them: a scan of gigabytes, by either side, asks for fewer translations
 // than over those of 4 KiB that cudaHostAlloc takes.
@@ -42,7 +21,7 @@ std::byte* take_huge_pages(Bytes bytes) {
   void* address = std::aligned_alloc(kHugePage, whole);
   if (address == nullptr) return nullptr;
   madvise(address, whole, MADV_HUGEPAGE);
-  touch(static_cast<std::byte*>(address), whole);
+  std::memset(address, 0, static_cast<std::size_t>(bytes));
   if (cudaHostRegister(address, whole, cudaHostRegisterMapped | cudaHostRegisterPortable) == cudaSuccess)
     return static_cast<std::byte*>(address);
   cudaGetLastError();  // a refusal is reported by the caller and leaves no error behind

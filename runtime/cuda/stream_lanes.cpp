@@ -55,6 +55,7 @@ void StreamLanes::launch(const CudaStepRun& run, std::uint64_t structure) {
   const cudaStream_t first = stream(0);
   start_ = 1 - start_;
   state_.upload_params(first);
+  start_asked_ = std::chrono::steady_clock::now();
   record(starts_[start_], first);
   if (!graphs_ || !decodes(*run.step)) {
     enqueue(run, false);

@@ -24,6 +24,8 @@ class StreamLanes {
   void wait();
   // After wait(): nanoseconds from the step's start on the card to the op's end there.
   TimeNs end_of(OpId id) const;
+  // When the step's start was asked for, by the CPU's clock.
+  std::chrono::steady_clock::time_point start_asked() const { return start_asked_; }
   // Nanoseconds on the card from the step's start to its end.
   TimeNs whole_step() const;
   // Nanoseconds on the card from the start of the step before to the start of this one; from the anchor to
@@ -50,6 +52,7 @@ class StreamLanes {
   std::vector<Event> joins_;    // by op id: what other streams wait for
   std::vector<Event> starts_;   // of this step and of the one before, in turn
   std::size_t start_ = 0;
+  std::chrono::steady_clock::time_point start_asked_;
   Event fork_, finished_;
   std::map<std::uint64_t, Graph> captured_;
 };

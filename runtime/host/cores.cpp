@@ -65,4 +65,27 @@ bool pin_to_core(int core) {
   return hwloc_set_cpubind(topology(), one.get(), HWLOC_CPUBIND_THREAD) == 0;
 }
 
+OffCores::OffCores(int first, int count) {
+  hwloc_bitmap_t before = hwloc_bitmap_alloc();
+  const std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)> others(hwloc_bitmap_alloc(),
+                                                                             &hwloc_bitmap_free);
+  if (hwloc_get_cpubind(topology(), before, HWLOC_CPUBIND_THREAD) == 0) {
+    hwloc_bitmap_copy(others.get(), before);
+    for (int core = first; core < first + count; ++core) {
+      if (const hwloc_obj_t object = core_object(core); object != nullptr)
+        hwloc_bitmap_andnot(others.get(), others.get(), object->cpuset);
+    }
+    if (hwloc_bitmap_iszero(others.get()) == 0 &&
+        hwloc_set_cpubind(topology(), others.get(), HWLOC_CPUBIND_THREAD) == 0)
+      before_ = before;
+  }
+  if (before_ == nullptr) hwloc_bitmap_free(before);
+}
+
+OffCores::~OffCores() {
+  if (before_ == nullptr) return;
+  hwloc_set_cpubind(topology(), before_, HWLOC_CPUBIND_THREAD);
+  hwloc_bitmap_free(before_);
+}
+
 }  // namespace hybridgen
