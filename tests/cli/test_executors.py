@@ -4,6 +4,7 @@
 """
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,24 @@ class Executors(unittest.TestCase):
             result = hybridgen("bench-machine", *arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertEqual(len(result.stderr.splitlines()), 1)
+
+    def test_platform_of_the_shipped_results_is_the_shipped_one(self):
+        shipped = SOURCE / "traces" / "h100"
+        with tempfile.TemporaryDirectory() as folder:
+            for file in [*shipped.glob("*.json"), shipped / "card.yaml"]:
+                shutil.copy(file, folder)
+            result = hybridgen("bench-machine", "--platform", "--out", folder)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            text = (pathlib.Path(folder) / "card.yaml").read_text(encoding="utf-8")
+            self.assertEqual(text, (shipped / "card.yaml").read_text(encoding="utf-8"))
+
+    def test_platform_without_results_is_bad_input(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = hybridgen("bench-machine", "--platform", "--out", folder)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("card.yaml", result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
 
     def test_unknown_executor_is_bad_input_and_lists_the_names(self):
         result = hybridgen("run", EXPERIMENT, "--executor", "cudda")
