@@ -156,12 +156,16 @@ std::vector<Shipped> shipped() {
       files.push_back({entry.path().string(), load});
     }
   }
-  for (const auto& run : fs::directory_iterator(source_path("traces"))) {
-    if (!run.is_directory()) continue;
-    files.push_back({(run.path() / "platform.yaml").string(),
-                     [](const std::string& text) { read_platform_description(text, "f.yaml"); }});
-    files.push_back({(run.path() / "experiment.yaml").string(),
-                     [](const std::string& text) { read_experiment(text, "f.yaml"); }});
+  for (const auto& entry : fs::recursive_directory_iterator(source_path("traces"))) {
+    const std::string name = entry.path().filename().string();
+    if (name == "platform.yaml" || name == "card.yaml") {
+      files.push_back({entry.path().string(),
+                       [](const std::string& text) { read_platform_description(text, "f.yaml"); }});
+    }
+    if (name == "experiment.yaml") {
+      files.push_back(
+          {entry.path().string(), [](const std::string& text) { read_experiment(text, "f.yaml"); }});
+    }
   }
   return files;
 }
