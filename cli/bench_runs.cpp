@@ -62,18 +62,6 @@ bool asked_for(const std::string& system, const std::vector<std::string>& system
   return systems.empty() || std::find(systems.begin(), systems.end(), system) != systems.end();
 }
 
-std::vector<DecodeCase> decode_cases_of(const std::vector<std::string>& systems) {
-  std::vector<DecodeCase> cases = decode_cases();
-  std::vector<std::string> names;
-  for (const DecodeCase& each : cases) names.push_back(each.name);
-  for (const std::string& system : systems) {
-    if (std::find(names.begin(), names.end(), system) == names.end())
-      throw BadInput("--system " + system + ": unknown; " + name_remedy(system, names));
-  }
-  std::erase_if(cases, [&](const DecodeCase& each) { return !asked_for(each.name, systems); });
-  return cases;
-}
-
 // One greedy run of a prompt of made-up ids, with the logits of every new token.
 template <class Make>
 GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset,
@@ -96,6 +84,15 @@ GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEn
 }
 
 }  // namespace
+
+void check_systems(const std::vector<std::string>& systems) {
+  std::vector<std::string> names;
+  for (const DecodeCase& each : decode_cases()) names.push_back(each.name);
+  for (const std::string& system : systems) {
+    if (std::find(names.begin(), names.end(), system) == names.end())
+      throw BadInput("--system " + system + ": unknown; " + name_remedy(system, names));
+  }
+}
 
 BenchRuns::BenchRuns(BenchOptions options) : options_(std::move(options)) {}
 
@@ -126,7 +123,8 @@ std::vector<Measurement> BenchRuns::decode(Tokens context) {
   const Machine& machine = platform().machine;
   const std::shared_ptr<const HostModel> model = dummy_model();
   std::vector<Measurement> figures;
-  for (const DecodeCase& each : decode_cases_of(options_.systems)) {
+  for (const DecodeCase& each : decode_cases()) {
+    if (!asked_for(each.name, options_.systems)) continue;
     DecodeBench bench;
     bench.name = each.name;
     bench.composition = each.composition;

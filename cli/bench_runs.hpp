@@ -18,6 +18,9 @@ struct CardWeights;
 
 namespace hybridgen::cli {
 
+// Throws BadInput for a name that no decode run has.
+void check_systems(const std::vector<std::string>& systems);
+
 class BenchRuns {
  public:
   explicit BenchRuns(BenchOptions options);

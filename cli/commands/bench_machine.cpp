@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "cli/bench_runs.hpp"
 #include "cli/bench_stages.hpp"
 #include "cli/card_file.hpp"
 #include "cli/command.hpp"
@@ -110,6 +111,7 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
     list_stages(stages);
     return 0;
   }
+  check_systems(bench.systems);
   if (bench.out.empty()) throw BadInput("--out is missing: where to write, for example results/h100");
   if (platform) {
     rewrite_card_file(bench);

@@ -65,6 +65,12 @@ class Executors(unittest.TestCase):
             self.assertEqual(result.returncode, 2, arguments)
             self.assertEqual(len(result.stderr.splitlines()), 1)
 
+    def test_bench_machine_for_an_unknown_system_is_bad_input_with_the_nearest_name(self):
+        result = hybridgen("bench-machine", "--budget-minutes", "1", "--out", "x", "--system", "flexgenn")
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("did you mean flexgen", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+
     def test_platform_of_the_shipped_results_is_the_shipped_one(self):
         shipped = SOURCE / "traces" / "h100"
         with tempfile.TemporaryDirectory() as folder:
