@@ -3,18 +3,13 @@
 #include <cmath>
 #include <sstream>
 
+#include "formats/platform_writer.hpp"
+
 namespace hybridgen::cli {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 constexpr double kMemoryShare = 0.4;
-
-// Figures are written with four digits: more would be noise.
-double rounded(double value) {
-  if (value == 0) return 0;
-  const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
-  return std::round(value * scale) / scale;
-}
 
 std::string measured(double spread) {
   std::ostringstream text;
@@ -27,11 +22,11 @@ PlatformDescription::Kernel kernel_of(OpKind kind, const Calibration& calibratio
   const KernelCost& cost = calibration.kernels[index];
   PlatformDescription::Kernel kernel;
   kernel.op = name_of(kind);
-  kernel.fixed_ns = rounded(cost.fixed_ns);
-  if (cost.bytes_per_s > 0) kernel.bandwidth_GBps = rounded(cost.bytes_per_s / 1e9);
-  if (cost.flops_per_s > 0) kernel.compute_GFLOPs = rounded(cost.flops_per_s / 1e9);
-  if (cost.items_per_s > 0) kernel.scan_Gitems_per_s = rounded(cost.items_per_s / 1e9);
-  if (cost.row_ns > 0) kernel.row_ns = rounded(cost.row_ns);
+  kernel.fixed_ns = four_digits(cost.fixed_ns);
+  if (cost.bytes_per_s > 0) kernel.bandwidth_GBps = four_digits(cost.bytes_per_s / 1e9);
+  if (cost.flops_per_s > 0) kernel.compute_GFLOPs = four_digits(cost.flops_per_s / 1e9);
+  if (cost.items_per_s > 0) kernel.scan_Gitems_per_s = four_digits(cost.items_per_s / 1e9);
+  if (cost.row_ns > 0) kernel.row_ns = four_digits(cost.row_ns);
   kernel.source = measured(calibration.spread[index]);
   return kernel;
 }
@@ -40,7 +35,7 @@ std::vector<PlatformDescription::Kernel> kernels_of(std::initializer_list<OpKind
                                                     const Calibration& calibration) {
   PlatformDescription::Kernel dispatch;
   dispatch.op = "default";
-  dispatch.fixed_ns = rounded(calibration.kernels[static_cast<std::size_t>(OpKind::load_kv)].fixed_ns);
+  dispatch.fixed_ns = four_digits(calibration.kernels[static_cast<std::size_t>(OpKind::load_kv)].fixed_ns);
   dispatch.source = "measured here, on the device's lane: an op that does nothing";
   std::vector<PlatformDescription::Kernel> kernels = {dispatch};
   for (const OpKind kind : kinds) kernels.push_back(kernel_of(kind, calibration));
@@ -58,10 +53,10 @@ PlatformDescription local_platform(const Calibration& calibration) {
     platform.description += "; NOT QUIET while it was measured: " + calibration.disturbance;
   const std::string copies = "measured here: copies between the two memories by the host lane";
   platform.channels = {
-      {"dram", ChannelKind::memory, rounded(calibration.stream_bytes_per_s.value / 1e9),
+      {"dram", ChannelKind::memory, four_digits(calibration.stream_bytes_per_s.value / 1e9),
        measured(calibration.stream_bytes_per_s.spread) + "; streaming read by all cores of a node"},
-      {"h2d", ChannelKind::link, rounded(calibration.h2d.bytes_per_s / 1e9), copies},
-      {"d2h", ChannelKind::link, rounded(calibration.d2h.bytes_per_s / 1e9), copies},
+      {"h2d", ChannelKind::link, four_digits(calibration.h2d.bytes_per_s / 1e9), copies},
+      {"d2h", ChannelKind::link, four_digits(calibration.d2h.bytes_per_s / 1e9), copies},
   };
   const double share =
       std::floor(static_cast<double>(calibration.topology.memory) * kMemoryShare / kGiB * 100) / 100;
@@ -99,15 +94,15 @@ PlatformDescription local_platform(const Calibration& calibration) {
        {Role::host, Role::h2d, Role::d2h}},
   };
   platform.copies = {{"dram", "device", {"h2d"}}, {"device", "dram", {"d2h"}}};
-  platform.h2d = {rounded(calibration.h2d.fixed_ns), rounded(calibration.h2d.bytes_per_s / 1e9),
+  platform.h2d = {four_digits(calibration.h2d.fixed_ns), four_digits(calibration.h2d.bytes_per_s / 1e9),
                   measured(calibration.h2d_spread)};
-  platform.d2h = {rounded(calibration.d2h.fixed_ns), rounded(calibration.d2h.bytes_per_s / 1e9),
+  platform.d2h = {four_digits(calibration.d2h.fixed_ns), four_digits(calibration.d2h.bytes_per_s / 1e9),
                   measured(calibration.d2h_spread)};
-  platform.step_gap_ns = rounded(calibration.step_gap_ns);
+  platform.step_gap_ns = four_digits(calibration.step_gap_ns);
   platform.step_gap_source = "measured here: from a step's last op to the next one's first, median";
   platform.measured = calibration.measured;
   for (Measurement& m : platform.measured) {
-    m.value = rounded(m.value);
+    m.value = four_digits(m.value);
     m.spread = std::round(m.spread * 1000) / 1000;
   }
   return platform;

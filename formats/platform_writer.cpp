@@ -1,5 +1,6 @@
 #include "formats/platform_writer.hpp"
 
+#include <cmath>
 #include <sstream>
 
 #include "formats/yaml_text.hpp"
@@ -79,6 +80,12 @@ void write_measured(std::ostream& out, const PlatformDescription& platform) {
 }
 
 }  // namespace
+
+double four_digits(double value) {
+  if (value == 0) return 0;
+  const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
+  return std::round(value * scale) / scale;
+}
 
 std::string platform_yaml(const PlatformDescription& platform, const std::string& head) {
   std::ostringstream out;

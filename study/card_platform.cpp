@@ -5,6 +5,7 @@
 
 #include "core/base/error.hpp"
 #include "core/machine/op_kind.hpp"
+#include "formats/platform_writer.hpp"
 
 namespace hybridgen {
 namespace {
@@ -17,12 +18,6 @@ struct Known {
   double value = 0;
   std::string source;
 };
-
-double rounded(double value) {
-  if (value == 0) return 0;
-  const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
-  return std::round(value * scale) / scale;
-}
 
 class Figures {
  public:
@@ -37,9 +32,9 @@ class Figures {
         if (figure.subject != subject || figure.quantity != quantity ||
             figure.condition.rfind(condition, 0) != 0)
           continue;
-        return {rounded(figure.value), "measured on " + result.card + ", " + result.date + ": " + subject +
-                                           ", " + figure.condition + "; spread " +
-                                           std::to_string(std::lround(figure.spread * 100)) + " %"};
+        return {four_digits(figure.value), "measured on " + result.card + ", " + result.date + ": " +
+                                               subject + ", " + figure.condition + "; spread " +
+                                               std::to_string(std::lround(figure.spread * 100)) + " %"};
       }
     }
     throw NotAvailable("the platform of this card needs the stage " + stage + " (" + subject + ", " +
@@ -105,7 +100,7 @@ PlatformDescription card_platform(const CardFacts& facts, const std::vector<Benc
   const Known launch = figures.at("launches", "graph replay", "", "time on the card per node");
   const Known replay = figures.at("launches", "graph replay", "", "host time");
   const Known join = figures.at("launches", "flag join", "", "round trip");
-  const auto ns = [](const Known& us) { return rounded(us.value * 1000); };
+  const auto ns = [](const Known& us) { return four_digits(us.value * 1000); };
   const auto gib = [](Bytes bytes) { return std::floor(static_cast<double>(bytes) / kGiB * 100) / 100; };
 
   PlatformDescription platform;

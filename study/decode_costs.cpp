@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/machine/op_kind.hpp"
+#include "formats/platform_writer.hpp"
 
 namespace hybridgen {
 namespace {
@@ -75,12 +76,6 @@ Line line_through(const std::vector<Sample>& samples) {
   if (line.fixed_ns < 0) line = {0, b / bb};
   if (line.ns_per_unit < 0) line = {a / aa, 0};
   return line;
-}
-
-double four_digits(double value) {
-  if (value == 0) return 0;
-  const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
-  return std::round(value * scale) / scale;
 }
 
 Tokens context_of(const Measurement& figure) {
