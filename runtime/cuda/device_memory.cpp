@@ -1,53 +1,29 @@
 #include "runtime/cuda/device_memory.hpp"
 
-#include <sys/mman.h>
-
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
 
 namespace hybridgen::cuda {
 namespace {
 
 std::atomic<std::int64_t> asked{0};
 
-constexpr unsigned kPinned = cudaHostAllocMapped | cudaHostAllocPortable;
-constexpr Bytes kHugePage = 2 << 20;
-
-// Pages of 2 MiB where the system has them: a scan of gigabytes, by either side, asks for fewer translations
-// than over those of 4 KiB that cudaHostAlloc takes.
-std::byte* take_huge_pages(Bytes bytes) {
-  const auto whole = static_cast<std::size_t>((bytes + kHugePage - 1) / kHugePage * kHugePage);
-  void* address = std::aligned_alloc(kHugePage, whole);
-  if (address == nullptr) return nullptr;
-  madvise(address, whole, MADV_HUGEPAGE);
-  std::memset(address, 0, static_cast<std::size_t>(bytes));
-  if (cudaHostRegister(address, whole, cudaHostRegisterMapped | cudaHostRegisterPortable) == cudaSuccess)
-    return static_cast<std::byte*>(address);
+// The system's pages, huge where it has them, rather than cudaHostAlloc's of 4 KiB: a scan of gigabytes asks
+// for fewer translations.
+std::byte* take_pinned(Bytes bytes) {
+  count_allocation();
+  const MemorySource system = system_memory();
+  std::byte* address = system.take(bytes);
+  const unsigned flags = cudaHostRegisterMapped | cudaHostRegisterPortable;
+  if (address == nullptr || cudaHostRegister(address, static_cast<std::size_t>(bytes), flags) == cudaSuccess)
+    return address;
   cudaGetLastError();  // a refusal is reported by the caller and leaves no error behind
-  std::free(address);
+  system.give_back(address, bytes);
   return nullptr;
 }
 
-std::byte* take_pinned(Bytes bytes) {
-  count_allocation();
-  if (bytes >= kHugePage) return take_huge_pages(bytes);
-  void* address = nullptr;
-  if (cudaHostAlloc(&address, static_cast<std::size_t>(bytes), kPinned) != cudaSuccess) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  std::memset(address, 0, static_cast<std::size_t>(bytes));
-  return static_cast<std::byte*>(address);
-}
-
 void give_pinned_back(std::byte* address, Bytes bytes) {
-  if (bytes < kHugePage) {
-    cudaFreeHost(address);
-    return;
-  }
   cudaHostUnregister(address);
-  std::free(address);
+  system_memory().give_back(address, bytes);
 }
 
 }  // namespace
