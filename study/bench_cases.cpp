@@ -61,9 +61,11 @@ std::vector<DecodeCase> decode_cases() {
   Composition ahead = find_preset("hybridgen")->composition;
   ahead.lookahead = "choose";
   cases.push_back({"hybridgen, one layer ahead", ahead, bench_params(ahead)});
-  constexpr std::int64_t kByKvGroup = 1;
+  constexpr std::int64_t kByKvGroup = 1, kBestOfKvGroup = 2;
   cases.push_back(
       {"hybridgen by KV group, one layer ahead", ahead, bench_params(ahead, {{"select_by", kByKvGroup}})});
+  cases.push_back({"hybridgen by best of KV group, one layer ahead", ahead,
+                   bench_params(ahead, {{"select_by", kBestOfKvGroup}})});
   return cases;
 }
 

@@ -12,8 +12,17 @@ ParamSpec select_by_param() {
           {"query-head", "kv-group"}};
 }
 
-bool selects_by_group(const PartContext& context) {
-  return context.params.get("select_by") == 1;
+ParamSpec select_by_or_best_param() {
+  ParamSpec spec = select_by_param();
+  spec.sentence += ", or one choice: the rows that come closest to the largest logit of any of them";
+  spec.names.push_back("kv-group-best");
+  spec.most = 2;
+  return spec;
+}
+
+SelectBy select_by(const PartContext& context) {
+  if (context.model.group() == 1) return SelectBy::query_head;
+  return static_cast<SelectBy>(context.params.get("select_by"));
 }
 
 }  // namespace hybridgen

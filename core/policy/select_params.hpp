@@ -3,12 +3,15 @@
 
 #include "core/policy/params.hpp"
 #include "core/policy/part_context.hpp"
+#include "core/policy/select_by.hpp"
 
 namespace hybridgen {
 
-// Whose choice decides what goes up: each query head's own rows for itself, or, for all query heads that
-// share a KV head, the union of their rows, once.
+// Whose choice decides what goes up.
 ParamSpec select_by_param();
-bool selects_by_group(const PartContext& context);
+// The same, of a part that can also make one choice for all query heads of a KV head.
+ParamSpec select_by_or_best_param();
+// In a model without groups, query_head: there the three are one.
+SelectBy select_by(const PartContext& context);
 
 }  // namespace hybridgen

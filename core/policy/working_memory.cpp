@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/saturated.hpp"
+#include "core/residency/exchange.hpp"
 
 namespace hybridgen {
 namespace {
@@ -59,6 +60,9 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
         saturated_product({kFloat, model.query_heads, plan.host_tokens, requests}) +
         saturated_product({kFloat, model.query_heads, plan.exchange_rows_per_head, requests, buffers}) +
         saturated_product({kFloat, model.q_width(), requests, buffers});
+    if (chooses_by_group(plan)) {
+      memory.host_workspace += saturated_product({kFloat, model.kv_heads, plan.host_tokens, requests});
+    }
   }
   return memory;
 }

@@ -1,7 +1,7 @@
 // How much goes up at most in one exchange: the rows that the host selected for one request in one layer.
 // Rows are packed per query head, or per KV head for all query heads of its group (exchange_group of the
-// plan): then a head's packed rows are the union of the group's choices, and each has the logits of all of
-// them.
+// plan): then a packed head's rows are the union of its heads' choices (exchange_choices), or their one
+// choice, and each has the logits of all of them.
 #pragma once
 
 #include <algorithm>
@@ -17,11 +17,16 @@ inline std::int64_t packed_heads(const ModelShape& model, const MemoryPlan& plan
   return model.query_heads / plan.exchange_group;
 }
 
-// Rows of one packed head when each query head chooses rows_per_head of `tokens`: exact where every query
-// head is packed for itself, the union's bound for a group.
+// Rows of one packed head when rows_per_head of `tokens` are chosen at a time: exact for one choice, the
+// bound of a union.
 inline std::int64_t packed_rows(const MemoryPlan& plan, std::int64_t rows_per_head, Tokens tokens) {
-  if (plan.exchange_group == 1) return rows_per_head;
-  return std::min(saturated_product({plan.exchange_group, rows_per_head}), tokens);
+  if (plan.exchange_choices == 1) return rows_per_head;
+  return std::min(saturated_product({plan.exchange_choices, rows_per_head}), tokens);
+}
+
+// Whether the query heads of a group make one choice together.
+inline bool chooses_by_group(const MemoryPlan& plan) {
+  return plan.exchange_group > plan.exchange_choices;
 }
 
 // Of a slot's exchanges.

@@ -75,6 +75,7 @@ struct MemoryPlan : SlotPlan {
   TierId exchange_tier;  // the host's side of what it exchanges with the device, and its workspace
   int staging_buffers = 0;
   int exchange_group = 1;          // query heads that share a packed V row: 1, or all of a KV head
+  int exchange_choices = 1;        // whose union a packed head's rows are: 1, or its group's heads
   bool exchange_partials = false;  // partial outputs go up, in every slot
   Tokens page_tokens = 0;          // of a page whose bounds are kept; 0: none are
   int whole_layers = 0;            // the first layers, which read all K and keep nothing else of it

@@ -19,6 +19,7 @@ enum class KvPlace {
   kept,     // the device segment again, but of chosen tokens in slots of no order
 };
 
+// New ones at the end: recorded runs have the hash of their steps, and a step's hash has the value.
 enum class SelectRule {
   all,
   top_k,               // k rows per query head
@@ -28,6 +29,7 @@ enum class SelectRule {
   heavy_hitter,        // the newest tokens and those with the most attention mass so far
   observation_window,  // what the prompt's last queries look at, and those
   mean_threshold,      // equally many per query head: the mean of what threshold would give; an outcome
+  group_top_k,         // k rows per KV head, by the best of their margins to its query heads' largest logits
 };
 
 // The sizes an executor needs to carry the op out. Which fields count depends on the op's kind:
@@ -38,11 +40,12 @@ struct Work {
   Tokens first_token = 0;  // first position of the token range that the op covers
   Tokens tokens = 0;       // length of that range
   SelectRule rule = SelectRule::all;
-  std::int64_t rows_per_head = 0;  // rows selected per query head, or their bound; keep_rows: per KV head
-  std::int64_t alpha_milli = 0;    // threshold: distance to the maximum in thousandths
-  KeepRule keep;                   // of the ops over kept rows
-  bool evict = false;              // evict_row: no slot is free
-  bool predicted = false;          // of the predicted query instead of the true one
+  // Rows selected per query head, or their bound; keep_rows and group_top_k: per KV head.
+  std::int64_t rows_per_head = 0;
+  std::int64_t alpha_milli = 0;  // threshold: distance to the maximum in thousandths
+  KeepRule keep;                 // of the ops over kept rows
+  bool evict = false;            // evict_row: no slot is free
+  bool predicted = false;        // of the predicted query instead of the true one
 };
 
 struct Op {

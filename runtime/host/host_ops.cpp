@@ -5,18 +5,19 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "core/base/check.hpp"
 #include "core/residency/exchange.hpp"
+#include "runtime/host/each_head.hpp"
 #include "runtime/host/kv_type_of.hpp"
 #include "runtime/kernels/attend.hpp"
 #include "runtime/kernels/pack.hpp"
-#include "runtime/kernels/select.hpp"
 
 namespace hybridgen {
 namespace {
 
-constexpr std::int64_t kScanGrain = 256;  // tokens: long enough that a thread streams
+constexpr std::int64_t kPackGrain = 64;  // rows of one head: 16 KiB
 
 // A thread's part of the attention over the host segment: what it has joined so far, and room for one grain.
 struct ThreadPartial {
@@ -45,10 +46,6 @@ HostOps::HostOps(const ModelShape& shape, const MemoryPlan& plan)
       kv_type_(kv_type_of(plan.kv_dtype)),
       head_row_(head_row_bytes(shape, plan.kv_dtype)),
       scale_(1.0F / std::sqrt(static_cast<float>(shape.head_dim))) {}
-
-std::size_t HostOps::select_scratch(const SlotPlan& slot, int threads) {
-  return static_cast<std::size_t>(threads * kernels::select_scratch(slot.host_tokens));
-}
 
 std::int64_t HostOps::run(const OpContext& context, RequestBuffers& request) const {
   switch (context.op.kind) {
@@ -89,82 +86,6 @@ void HostOps::host_logits(const OpContext& context, RequestBuffers& request) con
   context.bytes.access(plan_.host_k(context.op.layer), walked * head_row_);
 }
 
-std::int64_t HostOps::select(const OpContext& context, RequestBuffers& request) const {
-  Exchange& exchange = request.exchange(context.op.work.buffer);
-  choose(context, request);
-  if (plan_.exchange_group > 1) {
-    unite_groups(context, request);
-  } else {
-    // Each head wrote at its bound; closing the gaps lets the transfer be one copy.
-    const std::int64_t stride = request.size().exchange_rows_per_head;
-    std::int64_t total = 0;
-    for (std::int64_t head = 0; head < shape_.query_heads; ++head) {
-      const std::int64_t count = exchange.counts[static_cast<std::size_t>(head)];
-      std::copy_n(exchange.chosen_scores + head * stride, count, exchange.chosen_scores + total);
-      total += count;
-    }
-  }
-  return context.op.produces.valid() ? exchange.rows_up() : 0;
-}
-
-// Every query head's own rows.
-void HostOps::choose(const OpContext& context, RequestBuffers& request) const {
-  const Work& work = context.op.work;
-  Exchange& exchange = request.exchange(work.buffer);
-  const std::int64_t bound = std::min(work.rows_per_head, work.tokens);
-  const std::int64_t stride = request.size().exchange_rows_per_head;
-  context.team.parallel(shape_.query_heads, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
-    std::uint32_t* scratch =
-        request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
-    for (std::int64_t head = begin; head < end; ++head) {
-      const float* scores = request.host_scores + head * request.size().host_tokens;
-      std::int32_t* rows = exchange.rows + head * stride;
-      float* chosen = exchange.chosen_scores + head * stride;
-      std::int64_t& count = exchange.counts[static_cast<std::size_t>(head)];
-      if (work.rule == SelectRule::threshold) {
-        count = kernels::select_threshold(scores, work.tokens, static_cast<float>(work.alpha_milli) / 1000.0F,
-                                          bound, scratch, rows, chosen);
-      } else if (bound < work.tokens) {
-        count = kernels::select_top_k(scores, work.tokens, bound, scratch, rows, chosen);
-      } else {
-        std::iota(rows, rows + work.tokens, 0);
-        std::copy_n(scores, work.tokens, chosen);
-        count = work.tokens;
-      }
-    }
-  });
-}
-
-// The rows that any head of a group chose enter the softmax of all its heads, with each head's own logits.
-void HostOps::unite_groups(const OpContext& context, RequestBuffers& request) const {
-  Exchange& exchange = request.exchange(context.op.work.buffer);
-  const std::int64_t group = plan_.exchange_group;
-  const std::int64_t stride = request.size().exchange_rows_per_head;
-  const std::int64_t groups = shape_.query_heads / group;
-  context.team.parallel(groups, 1, [&](int thread, std::int64_t begin, std::int64_t end) {
-    std::uint32_t* scratch =
-        request.scratch.data() + thread * kernels::select_scratch(request.size().host_tokens);
-    for (std::int64_t head = begin * group; head < end * group; head += group) {
-      std::int64_t* counts = exchange.counts.data() + head;
-      const std::int64_t count =
-          kernels::unite_rows(exchange.rows + head * stride, stride, counts, static_cast<int>(group),
-                              context.op.work.tokens, scratch);
-      std::fill_n(counts, group, count);
-    }
-  });
-  std::vector<std::int64_t>& offsets = exchange.offsets;
-  std::partial_sum(exchange.counts.begin(), exchange.counts.end(), offsets.begin() + 1);
-  context.team.parallel(shape_.query_heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
-      const auto at = static_cast<std::size_t>(head);
-      const std::int32_t* rows = exchange.rows_of(head, stride);
-      const float* scores = request.host_scores + head * request.size().host_tokens;
-      float* chosen = exchange.chosen_scores + offsets[at];
-      for (std::int64_t i = 0; i < exchange.counts[at]; ++i) chosen[i] = scores[rows[i]];
-    }
-  });
-}
-
 void HostOps::pack(const OpContext& context, RequestBuffers& request) const {
   const int group = shape_.group();
   const bool keys = context.op.kind == OpKind::pack_keys;
@@ -178,15 +99,16 @@ void HostOps::pack(const OpContext& context, RequestBuffers& request) const {
   for (std::size_t i = 0; i < static_cast<std::size_t>(heads); ++i) {
     offsets[i + 1] = offsets[i] + exchange.counts[i * static_cast<std::size_t>(plan_.exchange_group)];
   }
-  context.team.parallel(heads, 1, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t packed = begin; packed < end; ++packed) {
-      const auto index = static_cast<std::size_t>(packed);
+  // Shared by rows, not by heads: eight KV heads would keep half of sixteen threads waiting.
+  const std::span<const std::int64_t> bounds(offsets.data(), static_cast<std::size_t>(heads) + 1);
+  context.team.parallel(bounds.back(), kPackGrain, [&](int, std::int64_t begin, std::int64_t end) {
+    each_head(bounds, begin, end, [&](std::int64_t packed, std::int64_t from, std::int64_t count) {
       const std::int64_t head = packed * plan_.exchange_group;
       const kernels::RowSpan span{store.head(static_cast<int>(head) / group, head_row_) + first * head_row_,
                                   store.slots - first};
-      kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, exchange.rows + head * stride,
-                         offsets[index + 1] - offsets[index], target + offsets[index] * head_row_);
-    }
+      kernels::pack_rows(kv_type_, shape_.head_dim, &span, 1, exchange.rows + head * stride + from, count,
+                         target + (bounds[static_cast<std::size_t>(packed)] + from) * head_row_);
+    });
   });
   const int layer = context.op.layer;
   context.bytes.access(keys ? plan_.host_k(layer) : plan_.host_v(layer), exchange.rows_up() * head_row_);

@@ -12,6 +12,10 @@
 
 namespace hybridgen {
 
+// Tokens: long enough that a thread streams. Logits, and what goes over all of them again, are shared alike,
+// so that a thread finds its own in its cache.
+inline constexpr std::int64_t kScanGrain = 256;
+
 class HostOps {
  public:
   // Both outlive the object.
@@ -27,7 +31,11 @@ class HostOps {
   void host_logits(const OpContext& context, RequestBuffers& request) const;
   std::int64_t select(const OpContext& context, RequestBuffers& request) const;
   void choose(const OpContext& context, RequestBuffers& request) const;
+  void close_gaps(const OpContext& context, RequestBuffers& request) const;
   void unite_groups(const OpContext& context, RequestBuffers& request) const;
+  void choose_together(const OpContext& context, RequestBuffers& request) const;
+  void margins_of_groups(const OpContext& context, RequestBuffers& request) const;
+  void scores_of_groups(const OpContext& context, RequestBuffers& request) const;
   void pack(const OpContext& context, RequestBuffers& request) const;
   void host_attend(const OpContext& context, RequestBuffers& request) const;
 

@@ -98,6 +98,7 @@ class RequestBuffers {
 
   // Host side, of one layer at a time: the host's lane works on no two at once.
   float* host_scores = nullptr;        // [query_heads][host_tokens]
+  float* group_margins = nullptr;      // [kv_heads][host_tokens], where the heads of a group choose together
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
   Partial host_partial;
   std::vector<float> partials;  // of the host's attention, one part per thread

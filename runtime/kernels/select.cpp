@@ -58,6 +58,16 @@ static std::int64_t collect(const float* scores, const std::int32_t* from, std::
   }
   return found;
 }
+
+static void best_margins(const float* scores, std::int64_t stride, int heads, std::int64_t n,
+                         const float* most, float* margins) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    margins[i] = scores[i] - most[0];
+    for (int head = 1; head < heads; ++head) {
+      margins[i] = std::max(margins[i], scores[head * stride + i] - most[head]);
+    }
+  }
+}
 }  // namespace scalar
 
 namespace avx2 {
@@ -156,6 +166,12 @@ std::int64_t select_threshold(const float* scores, std::int64_t n, float alpha, 
   const float top = max_of(scores, n);
   const float least = top == kLowest ? kLowest : top - alpha;  // -inf minus infinity would be NaN
   return emit_best(candidates(scores, n, least, scratch), bound, indices, chosen);
+}
+
+void best_margins(const float* scores, std::int64_t stride, int heads, std::int64_t n, const float* most,
+                  float* margins) {
+  pick(scalar::best_margins, avx2::best_margins, avx512::best_margins)(scores, stride, heads, n, most,
+                                                                       margins);
 }
 
 std::int64_t unite_rows(std::int32_t* rows, std::int64_t stride, const std::int64_t* counts, int lists,

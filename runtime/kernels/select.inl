@@ -110,3 +110,20 @@ HG_TARGET static std::int64_t collect(const float* scores, const std::int32_t* f
 #endif
   return found;
 }
+
+HG_TARGET static void best_margins(const float* scores, std::int64_t stride, int heads, std::int64_t n, const float* most,
+                                   float* margins) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    Vec best = sub(load(scores + i), set1(most[0]));
+    for (int head = 1; head < heads; ++head) best = max(best, sub(load(scores + head * stride + i), set1(most[head])));
+    store(margins + i, best);
+  }
+  for (; i < n; ++i) {
+    margins[i] = scores[i] - most[0];
+    for (int head = 1; head < heads; ++head) {
+      const float margin = scores[head * stride + i] - most[head];
+      margins[i] = margin > margins[i] ? margin : margins[i];
+    }
+  }
+}

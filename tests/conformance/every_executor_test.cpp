@@ -105,6 +105,11 @@ std::vector<Case> cases() {
     choices.back().first += "_by_kv_group";
     choices.back().second.params["select_by"] = 1;
   }
+  for (const char* lookahead : {"off", "choose"}) {
+    add("hybridgen", {{"select", "top-k"}, {"lookahead", lookahead}});
+    choices.back().first += "_by_best_of_kv_group";
+    choices.back().second.params["select_by"] = 2;
+  }
   add("hybridgen", {{"select", "threshold"}, {"placement", "semantic"}, {"lookahead", "choose"}});
   PolicyChoice corrected = choice_of("hybridgen", {{"lookahead", "use"}, {"select", "threshold"}});
   corrected.params["lookahead_correct"] = 1;

@@ -152,10 +152,10 @@ TEST_F(AllRows, Fp16Kv_meanKlAtMostOneHundredThousandth) {
 TEST_F(AllRows, ChosenOneLayerAheadAndByKvGroup_equalFullAttentionToo) {
   for (const KvDtype dtype : {KvDtype::f32, KvDtype::f16}) {
     const Run full = run({"full-gpu", {}, {}, dtype});
-    for (const bool by_group : {false, true}) {
+    for (const char* by : {"query head", "KV group", "best of KV group"}) {
       PolicyChoice ahead = hybridgen(kPpmOne, dtype);
       ahead.parts["lookahead"] = "choose";
-      ahead.params["select_by"] = by_group ? 1 : 0;
+      ahead.params["select_by"] = by[0] == 'q' ? 0 : by[0] == 'K' ? 1 : 2;
       const Run chosen = run(ahead);
       const auto count = [&](OpKind kind) {
         const auto& ops = chosen.timeline.steps.back().ops;
@@ -165,7 +165,7 @@ TEST_F(AllRows, ChosenOneLayerAheadAndByKvGroup_equalFullAttentionToo) {
       const float difference = largest_difference(full, chosen);
       const double kl = mean_kl(full, chosen);
       std::printf("choose, k = all, %s KV, by %s: largest logit difference %.3g, mean KL %.3g\n",
-                  name_of(dtype), by_group ? "KV group" : "query head", static_cast<double>(difference), kl);
+                  name_of(dtype), by, static_cast<double>(difference), kl);
       if (dtype == KvDtype::f32) {
         EXPECT_LE(difference, 1e-3F);
       }

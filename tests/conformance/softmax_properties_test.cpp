@@ -59,7 +59,7 @@ Case any_case() {
 void select_some(Case& c) {
   if (c.choice.preset != "hybridgen") return;
   c.choice.parts["select"] = *rc::gen::element<std::string>("top-k", "threshold", "all");
-  c.choice.params["select_by"] = pick(0, 1);
+  c.choice.params["select_by"] = pick(0, c.choice.parts["select"] == "top-k" ? 2 : 1);
   c.choice.parts["lookahead"] = *rc::gen::element<std::string>("off", "choose");
   c.choice.params["lookahead_predictor"] = 0;
   c.choice.params["scan_cap"] = *rc::gen::element(0, 1, 7, 30);
@@ -120,7 +120,7 @@ RC_GTEST_PROP(JointSoftmax, EveryRowSelected_eachTokenIsAttendedOnce, ()) {
   Case c = any_case();
   if (c.choice.preset == "hybridgen") {
     c.choice.parts["select"] = *rc::gen::element<std::string>("top-k", "all");
-    c.choice.params["select_by"] = pick(0, 1);
+    c.choice.params["select_by"] = pick(0, c.choice.parts["select"] == "top-k" ? 2 : 1);
     c.choice.params["topk_ratio"] = kPpmOne;
   }
   RC_LOG() << c;

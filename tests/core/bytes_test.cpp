@@ -256,6 +256,20 @@ TEST_P(BytesOfAStep, rows_by_kv_group_never_exceed_what_is_scanned) {
   for (const Outcome& outcome : over.outcomes) EXPECT_EQ(outcome.least, 2);
 }
 
+// One choice of a group: k rows per KV head, known before.
+TEST_P(BytesOfAStep, rows_of_one_choice_per_kv_group_are_known) {
+  const Bytes d = 4, n = 7, k = 3;
+  const Step step =
+      build("hybridgen", {RequestId(0), 10, 1, d, n, 1, k, SlotId(0), n}, "unified", {{"select_by", 2}});
+  EXPECT_TRUE(step.outcomes.empty());
+  const Bytes rows = L * 2 * k;
+  const auto bytes = channels(step, {});
+  EXPECT_EQ(at(bytes, tiny_.pcie_up), rows * (2 * 4 + h));
+  EXPECT_EQ(at(bytes, tiny_.dram_channel), L * (4 * Q + 2 * r + n * r) + rows * (2 * h + 2 * 4 + h));
+  EXPECT_EQ(at(bytes, tiny_.hbm_channel),
+            weights_and_new_rows(1) + L * (4 * Q + 2 * r + 2 * d * r) + 2 * rows * (2 * 4 + h));
+}
+
 TEST_P(BytesOfAStep, flops_of_attention_are_causal) {
   // A query at position p sees p + 1 keys; each pair costs 2 x Q for the score and 2 x Q for the sum.
   const Step prefill = build("full-gpu", {RequestId(0), 0, 10, 10, 0, 0, 0});

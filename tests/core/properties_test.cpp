@@ -54,11 +54,17 @@ Case any_case() {
   for (int i = pick(1, 9); i > 0; --i) requests.push_back({pick(1, 50), pick(1, 16)});
   c.workload = {std::move(requests), pick(1, 10), *rc::gen::arbitrary<bool>()};
   const Ppm ratio = *rc::gen::inRange<Ppm>(0, kPpmOne + 1);
-  c.params = {
-      {"device_kv_tokens", pick(1, 70)}, {"topk_ratio", ratio},       {"max_rows_ratio", ratio},
-      {"budget_tokens", pick(6, 70)},    {"sink_tokens", pick(0, 5)}, {"observation_tokens", pick(1, 5)},
-      {"generated", pick(0, 2)},         {"page_tokens", pick(1, 6)}, {"select_by", pick(0, 1)},
-      {"whole_layers", pick(1, 3)},      {"pool_tokens", pick(0, 70)}};
+  c.params = {{"device_kv_tokens", pick(1, 70)},
+              {"topk_ratio", ratio},
+              {"max_rows_ratio", ratio},
+              {"budget_tokens", pick(6, 70)},
+              {"sink_tokens", pick(0, 5)},
+              {"observation_tokens", pick(1, 5)},
+              {"generated", pick(0, 2)},
+              {"page_tokens", pick(1, 6)},
+              {"select_by", pick(0, c.policy == "hybridgen+threshold" ? 1 : 2)},
+              {"whole_layers", pick(1, 3)},
+              {"pool_tokens", pick(0, 70)}};
   c.kv_dtype = *rc::gen::element(KvDtype::f16, KvDtype::f32, KvDtype::bf16, KvDtype::int8);
   c.seed = *rc::gen::arbitrary<std::uint64_t>();
   return c;

@@ -248,6 +248,8 @@ TEST_F(CardExecutor, Sinks_inFrontOfTheRing_logitsOfTheHost) {
 TEST_F(CardExecutor, RowsPerKvGroup_logitsOfTheHost) {
   expect_host_results(lookahead("off", {{"select_by", 1}}));
   expect_host_results(lookahead("choose", {{"select_by", 1}}));
+  expect_host_results(lookahead("off", {{"select_by", 2}}));
+  expect_host_results(lookahead("choose", {{"select_by", 2}}));
   expect_host_results(lookahead("use", {{"select_by", 1}, {"sink_tokens", 2}}, KvDtype::f16));
 }
 

@@ -161,6 +161,28 @@ TEST_P(Select, InfiniteScores_areOrdinaryValues) {
   expect_top_k(std::vector<float>(100, -kInfinity), 7);
 }
 
+TEST_P(Select, BestMargins_areTheLargestOverHeads) {
+  for (const int heads : {1, 3, 8}) {
+    for (const std::int64_t n : {1, 7, 8, 15, 16, 17, 255, 300}) {
+      const std::int64_t stride = n + 5;
+      std::vector<float> scores = random_floats(heads * stride, 4.0f);
+      if (n > 2) scores[2] = -kInfinity;
+      const std::vector<float> most = random_floats(heads, 4.0f);
+      Guarded<float> margins(n);
+      best_margins(scores.data(), stride, heads, n, most.data(), margins.data());
+      for (std::int64_t i = 0; i < n; ++i) {
+        float expected = -kInfinity;
+        for (int head = 0; head < heads; ++head) {
+          expected = std::max(expected, scores[static_cast<std::size_t>(head * stride + i)] -
+                                            most[static_cast<std::size_t>(head)]);
+        }
+        ASSERT_EQ(margins.data()[i], expected) << heads << " heads, row " << i << " of " << n;
+      }
+      EXPECT_TRUE(margins.intact());
+    }
+  }
+}
+
 // Lists of any lengths, at the edges of a 32-bit word, the lists as far apart as a caller may put them.
 TEST(UniteRows, AnyLists_areTheirSetInOrder) {
   std::mt19937 random(3);

@@ -99,9 +99,9 @@ TEST(BenchCases, EveryPreset_hasAValueForEachParameter) {
 
 TEST(BenchCases, Decode_everyPresetAndOneLayerAhead) {
   const std::vector<DecodeCase> cases = decode_cases();
-  EXPECT_EQ(cases.size(), preset_registry().size() + 2);
+  EXPECT_EQ(cases.size(), preset_registry().size() + 3);
   EXPECT_EQ(cases.back().composition.lookahead, "choose");
-  EXPECT_EQ(cases.back().params.get("select_by"), 1);
+  EXPECT_EQ(cases.back().params.get("select_by"), 2);
   EXPECT_EQ(cases.back().params.get("device_kv_tokens"), 1024);
 }
 

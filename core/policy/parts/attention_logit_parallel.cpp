@@ -54,7 +54,7 @@ class LogitParallelStep final : public SegmentedStep {
     const MemoryPlan& plan = ops_.plan();
     const std::int64_t heads = packed_heads(ops_.model(), plan);
     const std::int64_t most = packed_rows(plan, row.rows_per_head, row.scan_tokens);
-    const bool in_common = plan.exchange_group > 1 && select_.rule() != SelectRule::all;
+    const bool in_common = plan.exchange_choices > 1 && select_.rule() != SelectRule::all;
     if (select_.rule() != SelectRule::threshold && !in_common) return {Amount::fixed(heads * most), most};
     const std::int64_t least = select_.rule() == SelectRule::threshold ? 1 : row.rows_per_head;
     const OutcomeId count =
@@ -92,7 +92,7 @@ class LogitParallelAttention final : public SegmentedAttention {
   LogitParallelAttention(AttentionNeeds needs, const PartContext& context)
       : SegmentedAttention(std::move(needs), context.params.get("sink_tokens")),
         layers_(context.model.layers),
-        group_(needs_.select->by_group() ? context.model.group() : 1) {
+        group_(needs_.select->by() == SelectBy::query_head ? 1 : context.model.group()) {
     HG_CHECK(needs_.split && needs_.placement && needs_.lookahead,
              "attention logit-parallel needs a part in every slot");
   }
@@ -100,6 +100,7 @@ class LogitParallelAttention final : public SegmentedAttention {
   void plan_memory(const RequestShape& largest, MemoryPlan& plan) const override {
     SegmentedAttention::plan_memory(largest, plan);
     plan.exchange_group = group_;
+    plan.exchange_choices = needs_.select->by() == SelectBy::kv_group ? group_ : 1;
     if (plan.host_tokens > 0) plan_lookahead(plan.lookahead);
     plan.exchange_rows_per_head =
         plan.host_tokens > 0 ? needs_.select->rows_per_head(plan.host_tokens, needs_.split->most_ratio()) : 0;

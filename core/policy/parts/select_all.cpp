@@ -19,7 +19,7 @@ PartEntry select_all() {
           "every host row: exact, and the most bytes",
           {select_by_param()},
           MakeSelect([](const PartContext& context) -> std::unique_ptr<SelectPart> {
-            return std::make_unique<All>(selects_by_group(context));
+            return std::make_unique<All>(select_by(context));
           })};
 }
 

@@ -10,8 +10,8 @@ namespace {
 
 class Threshold final : public SelectPart {
  public:
-  Threshold(bool by_group, std::int64_t alpha_milli, Ppm cap)
-      : SelectPart(by_group), alpha_milli_(alpha_milli), cap_(cap) {}
+  Threshold(SelectBy by, std::int64_t alpha_milli, Ppm cap)
+      : SelectPart(by), alpha_milli_(alpha_milli), cap_(cap) {}
   SelectRule rule() const override { return SelectRule::threshold; }
   std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio) const override {
     return std::max<std::int64_t>(1, ratio.value_or(cap_) * host_tokens / kPpmOne);
@@ -33,7 +33,7 @@ PartEntry select_threshold() {
             kPpmOne, 200'000},
            select_by_param()},
           MakeSelect([](const PartContext& context) -> std::unique_ptr<SelectPart> {
-            return std::make_unique<Threshold>(selects_by_group(context), context.params.get("alpha"),
+            return std::make_unique<Threshold>(select_by(context), context.params.get("alpha"),
                                                context.params.get("max_rows_ratio"));
           })};
 }

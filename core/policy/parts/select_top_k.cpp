@@ -1,5 +1,5 @@
-// select: top-k. The k host rows with the largest logits, per query head; k = max(1, floor(ratio x host
-// tokens)).
+// select: top-k. The k host rows with the largest logits, per query head, or with the best margins, per KV
+// head; k = max(1, floor(ratio x host tokens)).
 #include <algorithm>
 
 #include "core/policy/registry.hpp"
@@ -10,8 +10,10 @@ namespace {
 
 class TopK final : public SelectPart {
  public:
-  TopK(bool by_group, Ppm ratio) : SelectPart(by_group), ratio_(ratio) {}
-  SelectRule rule() const override { return SelectRule::top_k; }
+  TopK(SelectBy by, Ppm ratio) : SelectPart(by), ratio_(ratio) {}
+  SelectRule rule() const override {
+    return by() == SelectBy::kv_group_best ? SelectRule::group_top_k : SelectRule::top_k;
+  }
   std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio) const override {
     return std::max<std::int64_t>(1, ratio.value_or(ratio_) * host_tokens / kPpmOne);
   }
@@ -24,11 +26,11 @@ class TopK final : public SelectPart {
 
 PartEntry select_top_k() {
   return {"top-k",
-          "the k host rows with the largest logits, per query head",
+          "the k host rows with the largest logits, per query head or KV head",
           {{"topk_ratio", "share of the host tokens that is selected", ParamKind::ratio, 0, kPpmOne, {}},
-           select_by_param()},
+           select_by_or_best_param()},
           MakeSelect([](const PartContext& context) -> std::unique_ptr<SelectPart> {
-            return std::make_unique<TopK>(selects_by_group(context), context.params.get("topk_ratio"));
+            return std::make_unique<TopK>(select_by(context), context.params.get("topk_ratio"));
           })};
 }
 

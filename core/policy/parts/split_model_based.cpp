@@ -23,7 +23,8 @@ struct ModelOptions {
   int layers = 0;
   std::int64_t query_heads = 0;
   std::int64_t packing_heads = 0;  // whose rows go up, each its own: query heads, or KV heads
-  std::int64_t group = 1;          // query heads to one of these, whose rows join
+  std::int64_t group = 1;          // query heads to one of these
+  std::int64_t choices = 1;        // of these heads, that join
   Bytes row = 0, head_row = 0;     // K or V of one token: all KV heads, one head
 };
 
@@ -85,7 +86,7 @@ class ModelBasedSplit final : public ScheduledSplit<Setting> {
 
   // Rows of a packing head: at most what its query heads choose together, and no row twice.
   std::int64_t packed(Ppm ratio, Tokens host, Tokens scanned) const {
-    return std::min(scanned, options_.group * (ratio * host / kPpmOne));
+    return std::min(scanned, options_.choices * (ratio * host / kPpmOne));
   }
   std::int64_t host_ps(const Rates& rates, Tokens host, const Setting& s) const {
     const Tokens scanned = s.scan == 0 ? host : std::min(s.scan, host);
@@ -123,13 +124,13 @@ class ModelBasedSplit final : public ScheduledSplit<Setting> {
     if (host_ps(r, host, next) <= budget) {
       const std::int64_t slack = budget - host_ps(r, host, next);
       const std::int64_t per_token =
-          r.per_device + r.per_scanned + options_.group * next.ratio * r.per_row / kPpmOne;
+          r.per_device + r.per_scanned + options_.choices * next.ratio * r.per_row / kPpmOne;
       if (per_token > 0) next.device = std::max(options_.least_device, next.device - slack / per_token);
       return next;
     }
     const std::int64_t for_rows = budget - host * r.per_scanned;
     // Of the ratio.
-    const std::int64_t per_permille = std::max<std::int64_t>(1, options_.group * host * r.per_row / 1000);
+    const std::int64_t per_permille = std::max<std::int64_t>(1, options_.choices * host * r.per_row / 1000);
     next.device = options_.most_device;
     next.ratio = std::clamp(std::max<std::int64_t>(0, for_rows) * 1000 / per_permille, options_.ratio_least,
                             options_.ratio);
@@ -162,8 +163,9 @@ std::unique_ptr<SplitPart> make(const PartContext& context) {
   options.whole_layer = params.get("feedback.against") == 1;
   options.layers = context.model.layers;
   options.query_heads = context.model.query_heads;
-  const bool by_group = context.params.has("select_by") && selects_by_group(context);
-  options.group = by_group ? context.model.group() : 1;
+  const SelectBy by = context.params.has("select_by") ? select_by(context) : SelectBy::query_head;
+  options.group = by == SelectBy::query_head ? 1 : context.model.group();
+  options.choices = by == SelectBy::kv_group ? options.group : 1;
   options.packing_heads = context.model.query_heads / options.group;
   options.row = kv_row_bytes(context.model, context.kv_dtype);
   options.head_row = head_row_bytes(context.model, context.kv_dtype);
