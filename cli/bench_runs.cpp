@@ -23,18 +23,18 @@
 #include "runtime/cuda/cuda_executor.hpp"
 #include "runtime/host/cores.hpp"
 #include "runtime/host/host_executor.hpp"
-#include "runtime/host/tier_memory.hpp"
 #include "study/bench_cases.hpp"
 
-// Written by the build: the shape's file, so that the program needs none.
-#include "llama_8b_yaml.hpp"
+// Written by the build: the shapes' files, so that the program needs none.
+#include "bench_shapes.hpp"
 
 namespace hybridgen::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kMostGap = 0.02;  // between two logits that may swap places
+constexpr std::uint64_t kSeed = 1;  // of made-up weights
+constexpr double kMostGap = 0.02;   // between two logits that may swap places
 constexpr Tokens kTokensPrompt = 512;
 constexpr Tokens kTokensNew = 64;
 
@@ -104,13 +104,7 @@ const Platform& BenchRuns::platform() {
 }
 
 std::shared_ptr<const HostModel> BenchRuns::dummy_model() {
-  if (dummy_) return dummy_;
-  auto model = std::make_shared<HostModel>();
-  auto memory = std::make_shared<TierMemory>("made-up weights");
-  model->shape = read_model_yaml(kLlama8bYaml, "llama-3.1-8b.yaml");
-  model->weights = dummy_weights(model->shape, 1, [&](Bytes bytes) { return memory->allocate(bytes); });
-  model->memory = memory;
-  dummy_ = model;
+  if (!dummy_) dummy_ = dummy_host_model(read_model_yaml(kLlama8bYaml, "llama-3.1-8b.yaml"), kSeed);
   return dummy_;
 }
 
@@ -194,11 +188,13 @@ std::vector<Measurement> BenchRuns::recorded() {
 }
 
 std::vector<Measurement> BenchRuns::tokens() const {
-  const ModelFiles files = find_model(options_.model);
-  if (files.folder.empty())
-    throw NotAvailable("there are no weights of " + options_.model +
-                       " here; --model takes a folder that has them");
-  const std::shared_ptr<const HostModel> model = load_host_model(files);
+  const ModelFiles files = options_.model.empty() ? ModelFiles{} : find_model(options_.model);
+  if (!options_.model.empty()) require_weights(files);
+  const std::shared_ptr<const HostModel> model =
+      options_.model.empty()
+          ? dummy_host_model(read_model_yaml(kSmollm2Yaml, "smollm2-135m-instruct.yaml"), kSeed)
+          : load_host_model(files);
+  const std::string weights = options_.model.empty() ? ", made-up weights" : "";
   const LocalLanes lanes{std::max(1, usable_cores() / 2), std::max(1, usable_cores() - usable_cores() / 2)};
   const Machine local = bare_local_machine(lanes, usable_memory());
   // Rates do not enter: a card as it is, before anything was measured on it.
@@ -214,8 +210,8 @@ std::vector<Measurement> BenchRuns::tokens() const {
         greedy(card, model->shape, preset, [&](const MemoryPlan& plan, const TokenFeed& feed) {
           return make_cuda_executor(card, model, plan, feed, kTokensNew);
         });
-    const std::string condition = model->shape.name + ", " + std::to_string(kTokensNew) + " tokens behind " +
-                                  std::to_string(kTokensPrompt);
+    const std::string condition = model->shape.name + weights + ", " + std::to_string(kTokensNew) +
+                                  " tokens behind " + std::to_string(kTokensPrompt);
     for (Measurement& figure : token_agreement(preset.name, condition, host, gpu, kMostGap))
       figures.push_back(std::move(figure));
   }

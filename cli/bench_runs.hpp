@@ -29,7 +29,8 @@ class BenchRuns {
   std::vector<Measurement> decode(Tokens context);
   // Each case's result folder under FOLDER/recorded; a folder that is there is kept.
   std::vector<Measurement> recorded();
-  // Every preset, greedy, against the host executor. NotAvailable without the model's weights.
+  // Every preset, greedy, against the host executor: the model's weights, or made-up ones of SmolLM2-135M's
+  // shape where no model is named. NotAvailable without the named model's weights.
   std::vector<Measurement> tokens() const;
 
  private:

@@ -37,7 +37,7 @@ std::vector<Stage> bench_stages(const BenchOptions& options) {
        [] { return cuda::measure_copies(); }},
       {"launches", "a launch, a replayed graph, a join by flags", 0.5,
        [] { return cuda::measure_launches(); }},
-      {"tokens", "64 tokens of a real model, every preset, against the host executor", 3,
+      {"tokens", "64 tokens of a model (--model: a real one), every preset, against the host executor", 3,
        [runs] { return runs->tokens(); }},
   };
   const std::vector<Tokens> contexts = decode_contexts();

@@ -12,7 +12,7 @@ namespace hybridgen::cli {
 
 struct BenchOptions {
   std::string out;                   // folder of the results
-  std::string model;                 // a model's name or folder, for the runs on real weights
+  std::string model;                 // a model's name or folder, for tokens of real weights; none: made-up
   std::vector<std::string> systems;  // of decode and recorded runs; none: all
   std::function<void(const std::string&)> line = [](const std::string&) {};  // takes progress
 };

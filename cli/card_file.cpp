@@ -12,7 +12,7 @@
 #include "study/decode_costs.hpp"
 
 // Written by the build: the shape's file, so that the program needs none.
-#include "llama_8b_yaml.hpp"
+#include "bench_shapes.hpp"
 
 namespace hybridgen::cli {
 namespace {

@@ -102,8 +102,8 @@ int bench_machine_command(const std::vector<std::string>& arguments) {
   add("platform", po::bool_switch(&platform),
       "write DIR/card.yaml anew from DIR's results and end: needs no card");
   add("list", po::bool_switch(&list), "show the stages and end");
-  add("model", po::value(&bench.model)->default_value("smollm2-135m-instruct"),
-      "a model with weights, for the stage tokens");
+  add("model", po::value(&bench.model),
+      "a model with weights, for the stage tokens; none: made-up weights of SmolLM2-135M's shape");
   if (!parse(arguments, kUsage, description, {})) return 0;
   options.line = bench.line = [](const std::string& text) { std::cerr << text << std::endl; };
   const std::vector<Stage> stages = bench_stages(bench);

@@ -48,9 +48,11 @@ void HostLane::serve(Team& team) {
       run = std::move(queue_.front());
       queue_.pop_front();
     }
+    team.stay_alert(true);
     for (const Op& op : run->step->ops) {
       if (run->joins->ops[op.id.index()].stream == kHostLane) carry_out(*run, op, team);
     }
+    team.stay_alert(false);
     run->host_done.store(1, std::memory_order_release);
     run->host_done.notify_all();
   }

@@ -177,7 +177,9 @@ class HostExecutor::Impl {
       }
       const std::uint32_t sequence = run->sequence;
       ended_.wait_for(sequence, kFlagSpins);  // all lanes are through with the step before
+      team.stay_alert(true);
       execute(lane, team, *run);
+      team.stay_alert(false);
       // The last use of the run by this lane; the driver may take it for another step.
       if (run->lanes_left.fetch_sub(1, std::memory_order_acq_rel) == 1) ended_.set(sequence + 1);
     }

@@ -1,6 +1,7 @@
 #include "runtime/host/team.hpp"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "runtime/host/cores.hpp"
@@ -65,10 +66,16 @@ void Team::share(int thread) {
   }
 }
 
+std::uint32_t Team::next_job(std::uint32_t seen) const {
+  for (int i = 0; i < kSpins && job_.get() == seen; ++i) cpu_relax();
+  while (alert_.load(std::memory_order_relaxed) && job_.get() == seen) std::this_thread::yield();
+  return job_.wait_while(seen, kSpins);
+}
+
 void Team::help(int thread) {
   std::uint32_t seen = 0;
   for (;;) {
-    seen = job_.wait_while(seen, kSpins);
+    seen = next_job(seen);
     if (leave_.load()) return;
     share(thread);
     shares_done_.add(1);

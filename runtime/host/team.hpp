@@ -32,9 +32,14 @@ class Team {
   // The same for items of unequal size: work(thread, item, item + 1), each item by the thread that is free
   // first.
   void each(std::int64_t items, const WorkRef& work);
+  // Only from the leader. While on, helpers without work keep looking for some, giving way to whoever else
+  // wants their core, instead of going to sleep: within a step a lane often waits for other lanes for longer
+  // than a helper spins, and waking sleepers costs each op behind such a gap tens of microseconds.
+  void stay_alert(bool on) { alert_.store(on, std::memory_order_relaxed); }
 
  private:
   void help(int thread);
+  std::uint32_t next_job(std::uint32_t seen) const;
   void share(int thread);
 
   int threads_;
@@ -43,6 +48,7 @@ class Team {
   Signal shares_done_;  // by helpers, over all jobs
   std::uint32_t shares_given_ = 0;
   std::atomic<bool> leave_{false};
+  std::atomic<bool> alert_{false};
   WorkRef work_;
   std::int64_t count_ = 0;
   std::int64_t grain_ = 1;

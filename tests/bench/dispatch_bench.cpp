@@ -1,11 +1,15 @@
 #include "tests/bench/dispatch_bench.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 
+#include "core/base/check.hpp"
 #include "core/policy/model_ops.hpp"
 #include "core/step/step_builder.hpp"
 #include "runtime/calibrate/samples.hpp"
+#include "runtime/host/team.hpp"
 #include "tests/support/counting_executor.hpp"
 #include "tests/support/host_world.hpp"
 
@@ -54,6 +58,28 @@ std::vector<double> between_starts(bool other_lane) {
   return gaps;
 }
 
+// A lane of two threads that has waited for another lane for 0.6 ms: what its next op pays until both work.
+std::vector<double> behind_a_gap(bool alert) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kGap = std::chrono::microseconds(600);
+  constexpr int kRounds = 300;
+  std::vector<double> taken;
+  std::atomic<int> shares{0};
+  {
+    Team team(2, 0, [&](Team& lane) {
+      lane.stay_alert(alert);
+      for (int round = 0; round < kRounds; ++round) {
+        for (const auto until = Clock::now() + kGap; Clock::now() < until;) cpu_relax();
+        const auto begin = Clock::now();
+        lane.parallel(2, 1, [&shares](int, std::int64_t, std::int64_t) { ++shares; });
+        taken.push_back(std::chrono::duration<double, std::nano>(Clock::now() - begin).count());
+      }
+    });
+  }
+  HG_CHECK(shares == 2 * kRounds, "a share of a lane's op was not carried out");
+  return taken;
+}
+
 void run_decode() {
   const Machine machine = host_machine();
   const auto model = tiny_model();
@@ -90,6 +116,9 @@ void run_dispatch() {
   std::printf("host executor, two lanes of one thread:\n");
   print("  host time per op: start to start on one lane", between_starts(false));
   print("  and with a hand-over to the other lane at each op", between_starts(true));
+  std::printf("a lane of two threads, behind a gap of 0.6 ms:\n");
+  print("  an op of nothing, its helper asleep", behind_a_gap(false));
+  print("  and alert, as within a step", behind_a_gap(true));
   run_decode();
 }
 

@@ -1,5 +1,5 @@
-// What the host executor adds to its kernels: host time per op, the hand-over between lanes, the gap between
-// steps, wake-ups of the driver and allocations.
+// What the host executor adds to its kernels: host time per op, the hand-over between lanes, a helper's
+// waking, the gap between steps, wake-ups of the driver and allocations.
 #pragma once
 
 namespace hybridgen::testing {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "core/base/error.hpp"
 #include "runtime/host/numa_memory.hpp"
@@ -46,6 +48,22 @@ TEST(Team, Parallel_aShareThrows_comesOutOnceAndTheTeamWorksOn) {
   }
   EXPECT_EQ(caught.load(), 50);
   EXPECT_EQ(done.load(), 50 * 30);
+}
+
+// Longer than a helper spins, on and off: nobody is lost, and the team comes to an end.
+TEST(Team, StayAlert_gapsBetweenOps_everyItemOnce) {
+  std::atomic<std::int64_t> done{0};
+  {
+    Team team(3, 0, [&](Team& lane) {
+      for (int round = 0; round < 12; ++round) {
+        lane.stay_alert(round % 4 != 3);
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        lane.parallel(30, 1, [&done](int, std::int64_t begin, std::int64_t end) { done += end - begin; });
+      }
+      lane.stay_alert(true);
+    });
+  }
+  EXPECT_EQ(done.load(), 12 * 30);
 }
 
 TEST(RingRuns, Wrapping_twoRunsInTokenOrder) {

@@ -24,7 +24,7 @@ GROUPS = {
     "clocks": "chrono ctime time.h sys/time.h sys/times.h sys/timerfd.h",
     "commit": "hybridgen_commit.hpp",  # written by the build: which commit this is
     "hashes": "kernel_hashes.hpp",  # written by the build: which sources the GPU kernels are of
-    "shapes": "llama_8b_yaml.hpp",  # written by the build: a model shape that the program carries
+    "shapes": "bench_shapes.hpp",  # written by the build: a model shape that the program carries
     "processes": "spawn.h sys/wait.h",
     "files": "cstdio filesystem fstream stdio.h unistd.h fcntl.h dirent.h sys/* linux/* dlfcn.h",
     "printing": "iostream print syncstream",
