@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "runtime/cuda/mapped_flag.hpp"
+#include "runtime/host/cores.hpp"
 
 namespace hybridgen::cuda {
 
@@ -48,7 +49,7 @@ void HostLane::serve(Team& team) {
       run = std::move(queue_.front());
       queue_.pop_front();
     }
-    team.stay_alert(true);
+    team.stay_alert(team.threads() < usable_cores());  // else they would take the driver's core
     for (const Op& op : run->step->ops) {
       if (run->joins->ops[op.id.index()].stream == kHostLane) carry_out(*run, op, team);
     }

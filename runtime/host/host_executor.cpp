@@ -64,6 +64,12 @@ int cores_taken(const Machine& machine) {
   return static_cast<int>(cores.size());
 }
 
+int threads_of(const Machine& machine) {
+  int threads = 0;
+  for (const Lane& lane : machine.lanes()) threads += std::max(1, lane.threads);
+  return threads;
+}
+
 }  // namespace
 
 class HostExecutor::Impl {
@@ -71,6 +77,8 @@ class HostExecutor::Impl {
   Impl(const Machine& machine, std::shared_ptr<const HostModel> model, const MemoryPlan& plan, TokenFeed feed,
        Tokens new_tokens)
       : machine_(machine),
+        threads_(threads_of(machine)),
+        cores_(cores_taken(machine)),
         model_(std::move(model)),
         memory_(memory_of(machine)),
         throttle_(machine),
@@ -82,7 +90,6 @@ class HostExecutor::Impl {
     queues_.resize(machine.lanes().size());
     for (const Lane& lane : machine.lanes()) {
       const int threads = std::max(1, lane.threads);
-      threads_ += threads;
       teams_.push_back(std::make_unique<Team>(threads, lane.first_core,
                                               [this, id = lane.id](Team& team) { serve(id, team); }));
     }
@@ -135,9 +142,9 @@ class HostExecutor::Impl {
 
   std::vector<std::string> warnings() const {
     std::vector<std::string> list;
-    if (threads_ > cores_taken(machine_)) {
+    if (threads_ > cores_) {
       list.push_back("oversubscribed, not a timing: " + std::to_string(threads_) + " lane threads on " +
-                     std::to_string(cores_taken(machine_)) + " cores");
+                     std::to_string(cores_) + " cores");
     }
     int unpinned = 0;
     for (const auto& team : teams_) unpinned += team->unpinned();
@@ -177,7 +184,7 @@ class HostExecutor::Impl {
       }
       const std::uint32_t sequence = run->sequence;
       ended_.wait_for(sequence, kFlagSpins);  // all lanes are through with the step before
-      team.stay_alert(true);
+      team.stay_alert(threads_ <= cores_);    // else a lane that waits would take another's core
       execute(lane, team, *run);
       team.stay_alert(false);
       // The last use of the run by this lane; the driver may take it for another step.
@@ -221,13 +228,13 @@ class HostExecutor::Impl {
   }
 
   const Machine& machine_;
+  const int threads_, cores_;  // of all lanes
   std::shared_ptr<const HostModel> model_;
   std::vector<TierMemory> memory_;
   Throttle throttle_;
   std::vector<std::vector<Bytes>> tier_bytes_;  // by lane: of the op that it carries out
   OpRunner runner_;
   Capabilities capabilities_;
-  int threads_ = 0;
   std::optional<Clock::time_point> epoch_;
 
   // The driver's.
