@@ -17,7 +17,8 @@
 namespace hybridgen {
 namespace {
 
-constexpr std::int64_t kPackGrain = 64;  // rows of one head: 16 KiB
+constexpr std::int64_t kPackGrain = 64;     // rows of one head: 16 KiB
+constexpr std::int64_t kAttendGrain = 256;  // tokens that are attended to at a time
 
 // A thread's part of the attention over the host segment: what it has joined so far, and room for one grain.
 struct ThreadPartial {
@@ -28,7 +29,7 @@ struct ThreadPartial {
   static std::int64_t floats(const ModelShape& shape) {
     return shape.q_width() + shape.query_heads +
            static_cast<std::int64_t>(shape.group()) * (shape.head_dim + 1) +
-           kernels::attend_scratch(shape.group(), kScanGrain);
+           kernels::attend_scratch(shape.group(), kAttendGrain);
   }
   ThreadPartial(const ModelShape& shape, float* base) {
     joined = {base, base + shape.q_width()};
@@ -139,10 +140,10 @@ void HostOps::host_attend(const OpContext& context, RequestBuffers& request) con
         const ThreadPartial part = part_of(thread);
         for (int head = 0; head < shape_.kv_heads; ++head) {
           const std::int64_t first = static_cast<std::int64_t>(head) * group;
-          for (std::int64_t at = begin; at < end; at += kScanGrain) {
+          for (std::int64_t at = begin; at < end; at += kAttendGrain) {
             const kernels::KvSpan span{keys.head(head, head_row_) + at * head_row_,
                                        values.head(head, head_row_) + at * head_row_,
-                                       std::min(kScanGrain, end - at)};
+                                       std::min(kAttendGrain, end - at)};
             kernels::attend(kv_type_, query + first * shape_.head_dim, group, shape_.head_dim, &span, 1,
                             scale_, part.scratch, part.grain.out, part.grain.lse);
             kernels::merge_partials(group, shape_.head_dim, part.joined.out + first * shape_.head_dim,

@@ -12,9 +12,9 @@
 
 namespace hybridgen {
 
-// Tokens: long enough that a thread streams. Logits, and what goes over all of them again, are shared alike,
-// so that a thread finds its own in its cache.
-inline constexpr std::int64_t kScanGrain = 256;
+// Tokens that threads' shares of a scan are multiples of: few, so that shares are even. Logits, and what goes
+// over all of them again, are shared alike: a thread finds its own in its cache.
+inline constexpr std::int64_t kScanGrain = 64;
 
 class HostOps {
  public:
