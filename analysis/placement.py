@@ -7,8 +7,8 @@ measured on an expander. A cell is the mean decode step in ms; in brackets that 
 of DRAM less are used than by unified.
 
 Columns behind the five placements: `/less` is the same placement with just the DRAM that `semantic` needs, so that K
-and V of the later layers overflow; `/slow rows` is `semantic` where a gathered row costs as much as the platform's
-range says at most, since no published figure is of rows gathered from an expander.
+and V of the later layers overflow; `/slow rows` is `semantic` where a gathered row costs the most that the platform's
+file holds possible (SLOW_ROW_NS), since no published figure is of rows gathered from an expander.
 
 Exit status 0: every point ran, or does not fit.
 """
@@ -22,7 +22,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PLATFORMS = "a100-40 h100-80 rtx-5090".split()
+# The platforms, and the ns that a gathered row costs there at most: where the range ends that the platform's file states
+# with its assumption for pack_rows. A test holds the two together.
+SLOW_ROW_NS = {"a100-40": 10, "h100-80": 10, "rtx-5090": 9}
 CONTEXTS = (8192, 16384, 32768, 65536)
 PLACEMENTS = "unified semantic tier-order interleave k-in-cxl".split()
 LESS, SLOW = "/less", "/slow rows"
@@ -67,9 +69,7 @@ class Points:
         return self.changed(platform, r"- name: dram\n    kind: dram\n    capacity_GiB: ", f"{capacity_bytes / GIB:.6f}")
 
     def with_slow_rows(self, platform):
-        text = (ROOT / f"platform-models/{platform}.yaml").read_text(encoding="utf-8")
-        most = re.search(r"pack_rows:\n(?: {8}.*\n)*? {8}source: .*range \d+ to (\d+), larger", text).group(1)
-        return self.changed(platform, r"pack_rows:\n(?: {8}.*\n)*? {8}row_ns: ", most)
+        return self.changed(platform, r"pack_rows:\n(?: {8}.*\n)*? {8}row_ns: ", SLOW_ROW_NS[platform])
 
     def row(self, platform, context):
         points = {placement: self.simulate(platform, context, placement) for placement in PLACEMENTS}
@@ -99,7 +99,7 @@ def cell(point, unified):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--platforms", nargs="+", default=PLATFORMS)
+    parser.add_argument("--platforms", nargs="+", default=list(SLOW_ROW_NS), choices=SLOW_ROW_NS)
     parser.add_argument("--contexts", nargs="+", type=int, default=CONTEXTS)
     parser.add_argument("--program", default=ROOT / "build/release/hybridgen", type=pathlib.Path)
     return parser.parse_args()

@@ -1,10 +1,14 @@
 """A corner of the table of placements by the documented command."""
 
+import re
 import subprocess
 import sys
 
 import support
 from support import ROOT, CliTest
+
+sys.path.insert(0, str(ROOT / "analysis"))
+import placement  # noqa: E402
 
 
 class Placement(CliTest):
@@ -43,6 +47,13 @@ class Placement(CliTest):
         # Half of the layers scan K, and gather V, from CXL memory: half of what each half of KV costs there.
         loss = (ratio["k-in-cxl"] - 1) + (ratio["semantic"] - 1)
         self.assertAlmostEqual(ratio["unified/less"] - 1, loss / 2, delta=0.02)
+
+    def test_slow_rows_are_where_the_platform_files_range_ends(self):
+        for platform, most in placement.SLOW_ROW_NS.items():
+            with self.subTest(platform=platform):
+                text = (ROOT / f"platform-models/{platform}.yaml").read_text(encoding="utf-8")
+                ranges = re.findall(r"rows of 256 bytes at random .* per row .*; range \d+ to (\d+)", text)
+                self.assertEqual(ranges, [str(most)], "change SLOW_ROW_NS of analysis/placement.py with the file")
 
 
 if __name__ == "__main__":
