@@ -10,23 +10,4 @@ void check(cudaError_t error, const char* what) {
   throw std::runtime_error(std::string("CUDA: ") + what + ": " + cudaGetErrorString(error));
 }
 
-bool card_chains() {
-  constexpr int kFirstMajor = 9;
-  static const bool kChains = [] {
-    int major = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "cudaDeviceGetAttribute");
-    return major >= kFirstMajor;
-  }();
-  return kChains;
-}
-
-int card_multiprocessors() {
-  static const int kCount = [] {
-    int count = 0;
-    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), "cudaDeviceGetAttribute");
-    return count;
-  }();
-  return kCount;
-}
-
 }  // namespace hybridgen::cuda
