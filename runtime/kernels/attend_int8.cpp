@@ -193,10 +193,12 @@ HG_TARGET_AVX2 static void logits(const Queries& queries, int heads, int head_di
 }
 
 // kHeads heads over kVecs vectors of each row; the rows' scales are in the weights already. `ahead`, which
-// the rows move on by `step` bytes, is asked for.
+// the rows move on by `step` bytes, is asked for. As weigh_strip of weighted_tile.hpp, for any head dim, with
+// weights of one strip and a scale behind each row.
 template <int kHeads, int kVecs>
-HG_TARGET_AVX2 static void weigh_strip(const float* weights, int head_dim, const std::int8_t* v,
-                                       std::int64_t rows, float* out, const char* ahead, std::int64_t step) {
+HG_TARGET_AVX2 static void weigh_strip_int8(const float* weights, int head_dim, const std::int8_t* v,
+                                            std::int64_t rows, float* out, const char* ahead,
+                                            std::int64_t step) {
   Vec sum[kHeads][kVecs];
 #pragma GCC unroll 8
   for (int h = 0; h < kHeads; ++h) {
@@ -241,8 +243,8 @@ HG_TARGET_AVX2 static void weigh(const float* p, std::int64_t stride, int heads,
       ahead += rows * step;
     };
     int d = 0;
-    for (; d + kVecs * kWidth <= head_dim; d += kVecs * kWidth) go(weigh_strip<kHeads, kVecs>, kVecs, d);
-    for (; d < head_dim; d += 2 * kWidth) go(weigh_strip<kHeads, 2>, 2, d);
+    for (; d + kVecs * kWidth <= head_dim; d += kVecs * kWidth) go(weigh_strip_int8<kHeads, kVecs>, kVecs, d);
+    for (; d < head_dim; d += 2 * kWidth) go(weigh_strip_int8<kHeads, 2>, 2, d);
   };
   if (heads == 1) return pass_of(std::integral_constant<int, 1>(), 0);
   const int threes = heads - 2 * passes;
