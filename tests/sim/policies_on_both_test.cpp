@@ -9,14 +9,14 @@ namespace hybridgen::testing {
 namespace {
 
 template <class SomeExecutor>
-Timeline run_on(const Machine& machine, const PolicyChoice& choice, bool stop) {
+Timeline run_on(const Machine& machine, const NamedPolicy& choice, bool stop) {
   SomeExecutor executor(machine, std::make_unique<PlatformDurations>(machine), small_outcomes());
   return run_policy(machine, choice, executor, stop);
 }
 
 TEST(PoliciesOnBoth, EveryComposition_sameRunWithinTwoNanoseconds) {
   const Machine machine = small_machine();
-  for (const PolicyChoice& choice : all_choices()) {
+  for (const NamedPolicy& choice : all_choices()) {
     for (const bool stop : {false, true}) {
       SCOPED_TRACE(choice.name + (stop ? " stop" : ""));
       expect_same_runs(run_on<FluidExecutor>(machine, choice, stop),

@@ -11,7 +11,7 @@
 namespace hybridgen::testing {
 namespace {
 
-class PolicyRun : public ::testing::TestWithParam<std::tuple<PolicyChoice, bool>> {
+class PolicyRun : public ::testing::TestWithParam<std::tuple<NamedPolicy, bool>> {
  protected:
   Timeline run() {
     const auto& [choice, stop] = GetParam();
@@ -22,7 +22,7 @@ class PolicyRun : public ::testing::TestWithParam<std::tuple<PolicyChoice, bool>
   const Machine machine_ = small_machine();
 };
 
-std::string test_name(const ::testing::TestParamInfo<std::tuple<PolicyChoice, bool>>& info) {
+std::string test_name(const ::testing::TestParamInfo<std::tuple<NamedPolicy, bool>>& info) {
   std::string name = std::get<0>(info.param).name + (std::get<1>(info.param) ? "_stop" : "");
   std::replace(name.begin(), name.end(), '-', '_');
   return name;

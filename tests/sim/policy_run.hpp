@@ -21,8 +21,7 @@ inline std::unique_ptr<OutcomeSource> small_outcomes(std::int64_t seed = 1) {
   return std::make_unique<SeededOutcomes>(seed, shape);
 }
 
-inline Timeline run_policy(const Machine& machine, const PolicyChoice& choice, Executor& executor,
-                           bool stop) {
+inline Timeline run_policy(const Machine& machine, const NamedPolicy& choice, Executor& executor, bool stop) {
   const ModelShape model = small_model();
   const WorkloadShape workload = small_workload(stop);
   Policy policy(choice.composition, {machine, model, KvDtype::f16, choice.params}, workload);

@@ -18,18 +18,18 @@ class ReplayTest : public ::testing::Test {
     recorded_ = run_policy(machine_, threshold(), executor, true);
   }
 
-  static PolicyChoice threshold(Tokens device_kv_tokens = 24) {
+  static NamedPolicy threshold(Tokens device_kv_tokens = 24) {
     return choose("hybridgen", "threshold", "", device_kv_tokens);
   }
 
-  Timeline replay(const PolicyChoice& choice, ReplayCheck check = ReplayCheck::structure, bool stop = true) {
+  Timeline replay(const NamedPolicy& choice, ReplayCheck check = ReplayCheck::structure, bool stop = true) {
     FluidExecutor executor(machine_, std::make_unique<ReplayDurations>(recorded_, check),
                            std::make_unique<RecordedOutcomes>(recorded_));
     return run_policy(machine_, choice, executor, stop);
   }
 
   // The message with which the replay is refused; empty when it is not.
-  std::string refusal(const PolicyChoice& choice, ReplayCheck check = ReplayCheck::structure,
+  std::string refusal(const NamedPolicy& choice, ReplayCheck check = ReplayCheck::structure,
                       bool stop = true) {
     try {
       replay(choice, check, stop);
@@ -68,7 +68,7 @@ TEST_F(ReplayTest, UnevenRecording_equalTimeline) {
 TEST_F(ReplayTest, ForcedDecisions_equalTimeline) {
   const ModelShape model = small_model();
   const WorkloadShape workload = small_workload(true);
-  const PolicyChoice other = threshold();
+  const NamedPolicy other = threshold();
   Policy policy(other.composition, {machine_, model, KvDtype::f16, other.params}, workload);
   FluidExecutor executor(machine_, std::make_unique<ReplayDurations>(recorded_, ReplayCheck::bytes),
                          std::make_unique<RecordedOutcomes>(recorded_));

@@ -14,7 +14,7 @@ namespace hybridgen::testing {
 namespace {
 
 struct Case {
-  PolicyChoice choice;
+  NamedPolicy choice;
   WorkloadShape workload;
   std::int64_t seed = 0;
 };

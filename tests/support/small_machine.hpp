@@ -68,21 +68,22 @@ inline ModelShape small_model() {
   return model;
 }
 
-// A preset with some choices replaced, and parameters that suit a prompt of 96 tokens.
-struct PolicyChoice {
+// A preset with some choices replaced, under a name for the test, and parameters that suit a prompt of 96
+// tokens.
+struct NamedPolicy {
   std::string name;
   Composition composition;
   Params params;
 };
 
 // Names a test's parameter in ctest's list.
-inline void PrintTo(const PolicyChoice& choice, std::ostream* out) {
+inline void PrintTo(const NamedPolicy& choice, std::ostream* out) {
   *out << choice.name;
 }
 
-inline PolicyChoice choose(const std::string& preset, const std::string& select = {},
-                           const std::string& placement = {}, Tokens device_kv_tokens = 24) {
-  PolicyChoice choice{preset, find_preset(preset)->composition, {}};
+inline NamedPolicy choose(const std::string& preset, const std::string& select = {},
+                          const std::string& placement = {}, Tokens device_kv_tokens = 24) {
+  NamedPolicy choice{preset, find_preset(preset)->composition, {}};
   if (!select.empty()) choice.composition.select = select;
   if (!placement.empty()) choice.composition.placement = placement;
   for (const std::string& replaced : {select, placement}) {
@@ -97,7 +98,7 @@ inline PolicyChoice choose(const std::string& preset, const std::string& select 
   return choice;
 }
 
-inline std::vector<PolicyChoice> all_choices() {
+inline std::vector<NamedPolicy> all_choices() {
   return {choose("full-gpu"),
           choose("flexgen"),
           choose("flexgen", "", "semantic"),
