@@ -189,7 +189,10 @@ std::vector<Measurement> BenchRuns::recorded() {
 
 std::vector<Measurement> BenchRuns::tokens() const {
   const ModelFiles files = options_.model.empty() ? ModelFiles{} : find_model(options_.model);
-  if (!options_.model.empty()) require_weights(files);
+  if (!options_.model.empty() && files.folder.empty()) {
+    throw NotAvailable("there are no weights of " + options_.model +
+                       " here; give --model a folder that has them, or leave it out for made-up ones");
+  }
   const std::shared_ptr<const HostModel> model =
       options_.model.empty()
           ? dummy_host_model(read_model_yaml(kSmollm2Yaml, "smollm2-135m-instruct.yaml"), kSeed)

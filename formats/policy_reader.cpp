@@ -166,10 +166,24 @@ class PolicyReader {
     }
   }
 
+  // Names that the same parameter has in other parts alone, with these.
+  static std::map<std::string, std::string> names_elsewhere(const ParamSpec& own) {
+    std::map<std::string, std::string> parts;
+    for (const PartEntry& part : part_registry()) {
+      for (const ParamSpec& spec : part.params) {
+        if (spec.name != own.name) continue;
+        for (const std::string& name : spec.names) {
+          if (!contains(own.names, name)) parts.emplace(name, std::string(part.slot()) + ": " + part.name);
+        }
+      }
+    }
+    return parts;
+  }
+
   static std::optional<std::int64_t> read_value(YamlMap& map, const std::string& key, Need need,
                                                 const ParamSpec& spec) {
     if (spec.kind == ParamKind::choice) {
-      const auto index = map.choice(key, need, {key, spec.names, true});
+      const auto index = map.choice(key, need, {key, spec.names, true, names_elsewhere(spec)});
       return index ? std::optional(static_cast<std::int64_t>(*index)) : std::nullopt;
     }
     const int digits = digits_of(spec.kind);

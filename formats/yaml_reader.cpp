@@ -262,7 +262,11 @@ std::optional<std::size_t> YamlMap::index_of(const YamlNode& node, const std::st
   }
   const auto found = std::find(set.names.begin(), set.names.end(), node.text);
   if (found != set.names.end()) return static_cast<std::size_t>(found - set.names.begin());
-  if (set.complete) {
+  const auto other = set.elsewhere.find(node.text);
+  if (other != set.elsewhere.end()) {
+    errors_.add(node.place, path,
+                "'" + node.text + "' is for " + other->second + "; valid here: " + list_of(set.names));
+  } else if (set.complete) {
     errors_.add(node.place, path,
                 "unknown " + set.noun + " '" + node.text + "'; " + name_remedy(node.text, set.names));
   }

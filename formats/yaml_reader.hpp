@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct NameSet {
   std::string noun;  // "kind", "channel"
   std::vector<std::string> names;
   bool complete = true;  // false: the section that defines them has faults, so nothing is said
+  std::map<std::string, std::string> elsewhere{};  // names that are valid in another place, and in which
 };
 
 // A node with its key path, for messages.

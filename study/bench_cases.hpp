@@ -15,7 +15,8 @@ namespace hybridgen {
 // them.
 Params bench_params(const Composition& composition, const std::map<std::string, std::int64_t>& values = {});
 
-// What decodes at every context: each preset, and HybridGen one layer ahead, by query head and by KV group.
+// What decodes at every context: each preset, and HybridGen one layer ahead, by query head, by KV group and
+// by its best.
 struct DecodeCase {
   std::string name;
   Composition composition;

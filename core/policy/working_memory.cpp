@@ -60,7 +60,7 @@ WorkingMemory working_memory(const ModelShape& model, const MemoryPlan& plan, To
         saturated_product({kFloat, model.query_heads, plan.host_tokens, requests}) +
         saturated_product({kFloat, model.query_heads, plan.exchange_rows_per_head, requests, buffers}) +
         saturated_product({kFloat, model.q_width(), requests, buffers});
-    if (chooses_by_group(plan)) {
+    if (chooses_once_per_group(plan)) {
       memory.host_workspace += saturated_product({kFloat, model.kv_heads, plan.host_tokens, requests});
     }
   }

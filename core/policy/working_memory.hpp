@@ -12,7 +12,7 @@ inline constexpr Bytes kKeptRowBytes = 4 + 4;  // of a kept row: its position, i
 struct WorkingMemory {
   Bytes activations = 0;       // device: hidden states of a step's query tokens, and the logits of its rows
   Bytes device_workspace = 0;  // device: attention logits of the device's tokens; what kept rows are known by
-  Bytes host_workspace = 0;    // host: attention logits of the host's tokens, the selected rows, the query
+  Bytes host_workspace = 0;  // host: logits of the host's tokens (and margins), the selected rows, the query
 };
 
 // In fp32, as the executors compute: per query token the residual stream, Q, K and V, the attended heads and

@@ -25,7 +25,7 @@ inline std::int64_t packed_rows(const MemoryPlan& plan, std::int64_t rows_per_he
 }
 
 // Whether the query heads of a group make one choice together.
-inline bool chooses_by_group(const MemoryPlan& plan) {
+inline bool chooses_once_per_group(const MemoryPlan& plan) {
   return plan.exchange_group > plan.exchange_choices;
 }
 

@@ -51,7 +51,7 @@ struct SlotPlan {
   Tokens sink_tokens = 0;                   // of these, for the first tokens; the others are the ring
   Tokens host_tokens = 0;                   // at most on the host
   Tokens staging_tokens = 0;                // per buffer
-  std::int64_t exchange_rows_per_head = 0;  // most rows per query head that ever go up in one layer
+  std::int64_t exchange_rows_per_head = 0;  // most rows of one choice that ever go up in one layer
   Tokens pool_slots = 0;                    // of the host's pool, in each layer that has one
   std::int64_t pages = 0;                   // whose bounds are kept, in each layer from whole_layers on
 };

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <span>
 
 #include "core/base/check.hpp"
@@ -100,7 +99,7 @@ void HostOps::pack(const OpContext& context, RequestBuffers& request) const {
   for (std::size_t i = 0; i < static_cast<std::size_t>(heads); ++i) {
     offsets[i + 1] = offsets[i] + exchange.counts[i * static_cast<std::size_t>(plan_.exchange_group)];
   }
-  // Shared by rows, not by heads: eight KV heads would keep half of sixteen threads waiting.
+  // Shared by rows, not by heads: eight KV heads would leave half of fifteen threads without work.
   const std::span<const std::int64_t> bounds(offsets.data(), static_cast<std::size_t>(heads) + 1);
   context.team.parallel(bounds.back(), kPackGrain, [&](int, std::int64_t begin, std::int64_t end) {
     each_head(bounds, begin, end, [&](std::int64_t packed, std::int64_t from, std::int64_t count) {

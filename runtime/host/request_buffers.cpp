@@ -96,7 +96,7 @@ void RequestBuffers::take_rows_exchange(const ModelShape& model, const MemoryPla
   const std::int64_t most_scores = most_rows * plan.exchange_group;
   const Bytes packed_bytes = most_rows * head_row_bytes(model, plan.kv_dtype);
   host_scores = host.array<float>(model.query_heads * size_.host_tokens);
-  if (chooses_by_group(plan)) group_margins = host.array<float>(model.kv_heads * size_.host_tokens);
+  if (chooses_once_per_group(plan)) group_margins = host.array<float>(model.kv_heads * size_.host_tokens);
   device_scores = device.array<float>(model.query_heads * std::max(size_.segment_tokens, size_.pool_slots));
   if (plan.lookahead.corrects) {
     device_predicted_scores = device.array<float>(model.query_heads * size_.segment_tokens);

@@ -67,8 +67,14 @@ void Team::share(int thread) {
 }
 
 std::uint32_t Team::next_job(std::uint32_t seen) const {
-  for (int i = 0; i < kSpins && job_.get() == seen; ++i) cpu_relax();
-  while (alert_.load(std::memory_order_relaxed) && job_.get() == seen) std::this_thread::yield();
+  constexpr int kYieldEvery = 64;  // looks
+  for (int look = 1; alert_.load(std::memory_order_relaxed) && job_.get() == seen; ++look) {
+    if (look % kYieldEvery == 0) {
+      std::this_thread::yield();
+    } else {
+      cpu_relax();
+    }
+  }
   return job_.wait_while(seen, kSpins);
 }
 

@@ -1,4 +1,4 @@
-// How threads of this machine wait for each other: they spin briefly, then sleep.
+// How threads of this machine wait for each other: they spin briefly, then sleep (but see Team::stay_alert).
 #pragma once
 
 #include <atomic>

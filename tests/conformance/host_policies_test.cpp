@@ -146,10 +146,15 @@ TEST_F(HostPolicies, HostAttention_severalThreadsAndGrains_logitsEqualFullGpu) {
   }
 }
 
-// Two KV heads on three threads: heads are cut, and their parts joined.
+// Two KV heads on three threads: heads are cut, and their parts joined. 430 rows on the host, of which half
+// go up: every loop of a selection for a group has shares for all of them.
 TEST_F(HostPolicies, EveryAttention_severalThreads_logitsEqualThoseOfOne) {
+  PolicyChoice by_group = hybridgen(20, 500'000, KvDtype::f32), by_best = by_group;
+  by_group.params["select_by"] = 1;
+  by_best.params["select_by"] = 2;
   for (const PolicyChoice& choice :
-       {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, hybridgen(200, 300'000, KvDtype::f32),
+       {PolicyChoice{"full-gpu", {}, {}, KvDtype::f32}, hybridgen(200, 300'000, KvDtype::f32), by_group,
+        by_best,
         PolicyChoice{
             "flexgen-cpu-attention", {{"device_kv_tokens", 250}}, {{"split", "fixed"}}, KvDtype::f32}}) {
     machine_ = host_machine(1);

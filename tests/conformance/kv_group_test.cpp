@@ -85,36 +85,59 @@ TEST(KvGroup, GroupOfOne_sameStepsAndNumbersAsByQueryHead) {
 }
 
 // Of every step and query head of a run over one layer, where the choices of the heads do not depend on what
-// was attended to before: the rows that enter its softmax, and its logits of all the rows scanned.
+// was attended to before: the rows that enter its softmax, the logits they enter with, and those of all the
+// rows scanned.
 struct Chosen {
   std::vector<std::int32_t> rows;
-  std::vector<float> logits;
+  std::vector<float> entered, logits;
 };
 
-std::vector<Chosen> chosen_by(SelectBy by, const ModelShape& shape) {
-  const Machine machine = host_machine(2);
+std::vector<Chosen> chosen_by(SelectBy by, const ModelShape& shape, int threads = 2, int prompt = kPrompt) {
+  const Machine machine = host_machine(threads);
   const PolicyChoice choice = hybridgen(by, "top-k", 150'000, KvDtype::f32);
-  const WorkloadShape workload{1, kPrompt, kNew, false};
+  const WorkloadShape workload{1, prompt, kNew, false};
   Policy policy(composition_of(choice), {machine, shape, choice.kv_dtype, params_for(choice)}, workload);
-  HostExecutor executor(machine, model_of(shape), policy.memory_plan(), forced_feed(shape.vocab), kNew);
+  TokenFeed feed = forced_feed(shape.vocab);
+  feed.prompts = {prompt_of(prompt, shape.vocab, 5)};
+  HostExecutor executor(machine, model_of(shape), policy.memory_plan(), std::move(feed), kNew);
   Driver driver(machine, shape, workload, policy, executor);
   std::vector<Chosen> chosen;  // by query head, then the same by step
   while (driver.advance()) {
     const RequestDecision& row = driver.timeline().steps.back().decision.rows[0];
     if (row.prefill()) continue;
     const RequestBuffers& buffers = executor.buffers(SlotId(0));
+    const Exchange& exchange = buffers.exchange(0);
+    const float* entered = exchange.chosen_scores;  // behind each other
     for (std::int64_t head = 0; head < shape.query_heads; ++head) {
-      const Exchange& exchange = buffers.exchange(0);
       const std::int32_t* rows = exchange.rows_of(head, buffers.size().exchange_rows_per_head);
+      const std::int64_t count = exchange.counts[static_cast<std::size_t>(head)];
       const float* logits = buffers.host_scores + head * buffers.size().host_tokens;
-      chosen.push_back({{rows, rows + exchange.counts[static_cast<std::size_t>(head)]},
-                        {logits, logits + row.scan_tokens}});
+      chosen.push_back(
+          {{rows, rows + count}, {entered, entered + count}, {logits, logits + row.scan_tokens}});
+      entered += count;
     }
   }
   return chosen;
 }
 
 constexpr int kGroup = 3, kHeads = 2;
+
+// By one thread, and by several that have shares of every loop: 400 rows scanned, 60 chosen.
+TEST(KvGroup, OneLayer_eachRowEntersWithItsOwnLogit) {
+  const ModelShape shape = shape_with(kHeads, kGroup, 1);
+  for (const SelectBy by : {SelectBy::query_head, SelectBy::kv_group, SelectBy::kv_group_best}) {
+    for (const int threads : {1, 2, 3}) {
+      for (const Chosen& head : chosen_by(by, shape, threads, 400)) {
+        ASSERT_GE(head.rows.size(), 58u);
+        ASSERT_LT(head.rows.size(), head.logits.size());
+        for (std::size_t i = 0; i < head.rows.size(); ++i) {
+          ASSERT_EQ(head.entered[i], head.logits[static_cast<std::size_t>(head.rows[i])])
+              << static_cast<int>(by) << ", " << threads << " threads, place " << i;
+        }
+      }
+    }
+  }
+}
 
 TEST(KvGroup, OneLayer_rowsAreTheUnionOfTheHeadsOwn) {
   const ModelShape shape = shape_with(kHeads, kGroup, 1);
@@ -136,7 +159,8 @@ TEST(KvGroup, OneLayer_rowsAreTheUnionOfTheHeadsOwn) {
 // Sorted here by hand: how close a row comes to the largest logit of any head of its group.
 TEST(KvGroup, OneLayer_oneChoiceIsTheRowsClosestToAnyHeadsLargestLogit) {
   const ModelShape shape = shape_with(kHeads, kGroup, 1);
-  const auto own = chosen_by(SelectBy::query_head, shape), best = chosen_by(SelectBy::kv_group_best, shape);
+  const auto own = chosen_by(SelectBy::query_head, shape, 1, 400);
+  const auto best = chosen_by(SelectBy::kv_group_best, shape, 3, 400);
   ASSERT_EQ(own.size(), best.size());
   int others = 0;
   for (std::size_t first = 0; first < best.size(); first += kGroup) {

@@ -251,6 +251,7 @@ TEST_F(CardExecutor, RowsPerKvGroup_logitsOfTheHost) {
   expect_host_results(lookahead("off", {{"select_by", 2}}));
   expect_host_results(lookahead("choose", {{"select_by", 2}}));
   expect_host_results(lookahead("use", {{"select_by", 1}, {"sink_tokens", 2}}, KvDtype::f16));
+  expect_host_results(lookahead("use", {{"select_by", 2}, {"lookahead_correct", 1}}, KvDtype::f16));
 }
 
 TEST_F(CardExecutor, OneLayerAhead_logitsOfTheHost) {
