@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <mutex>
 #include <stdexcept>
 
 namespace hybridgen::simt {
@@ -16,7 +17,8 @@ struct Arena {
   std::byte* base = nullptr;
   std::size_t used = 0;
   std::size_t held = 0;
-  int open = 0;
+  std::mutex opening;  // copies of several threads may be under way
+  int open = 0;        // guarded by it
 
   Arena() {
     void* address = mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -57,10 +59,12 @@ void give_card_memory() {
 }
 
 CardMemoryOpen::CardMemoryOpen() {
+  const std::scoped_lock lock(arena().opening);
   if (arena().open++ == 0) arena().protect(PROT_READ | PROT_WRITE);
 }
 
 CardMemoryOpen::~CardMemoryOpen() {
+  const std::scoped_lock lock(arena().opening);
   if (--arena().open == 0) arena().protect(PROT_NONE);
 }
 
