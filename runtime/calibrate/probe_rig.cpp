@@ -14,6 +14,7 @@ namespace {
 constexpr Tokens kChunk = 256;                 // tokens per matrix-product probe, and of the filling
 constexpr Tokens kPageTokens = 16;             // the published page
 constexpr int kPartialColumns = 12;            // the published fifth of 64 channels
+constexpr int kStepsOfOnce = 5;                // samples of an op that comes once in a step
 constexpr std::int64_t kEveryRow = 1'000'000;  // an alpha that lets every row pass
 constexpr Bytes kAmple =
     1LL << 40;  // the rig does not plan memory; the operating system refuses what is too much
@@ -278,13 +279,15 @@ std::vector<double> ProbeRig::run(const Probe& probe) {
   StepBuilder builder(machine_, StepId(steps_++), {{row.request, row.first_position, row.query_tokens}});
   std::vector<OpId> probed;
   OpId last;
-  for (int layer = 0; layer < shape_.layers; ++layer) {
-    // A decode step's weights pass through the caches between two uses of anything; a prefill probe is long
-    // enough.
-    const int far_layer =
-        (layer + shape_.layers / 2) % shape_.layers;  // whose weights this probe does not read
-    if (row.query_tokens == 1) last = builder.add(ops_.ffn(one_token, far_layer), {last});
-    for (const Op& op : ops_of(probe, layer)) last = builder.add(op, {last});
+  // A decode step's weights pass through the caches between two uses of anything: another layer's, and before
+  // the one op that comes once in a step all layers'. A prefill probe is long enough.
+  const auto pass = [&](int layer) { last = builder.add(ops_.ffn(one_token, layer), {last}); };
+  const bool once = probe.kind == OpKind::lm_head;
+  for (int i = 0; i < (once ? kStepsOfOnce : shape_.layers); ++i) {
+    const int far_layer = (i + shape_.layers / 2) % shape_.layers;  // whose weights this probe does not read
+    for (int layer = 0; once && layer < shape_.layers; ++layer) pass(layer);
+    if (!once && row.query_tokens == 1) pass(far_layer);
+    for (const Op& op : ops_of(probe, i % shape_.layers)) last = builder.add(op, {last});
     probed.push_back(last);
   }
   const Report report = submit(builder);
