@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ PROGRAM = ""
 SKIPPED = 77  # ctest takes this exit status for a skipped test
 MODEL = ROOT / "models" / "smollm2-135m-instruct"
 TRACE = ROOT / "traces" / "smollm2-hybridgen-threshold"
+GOLDEN = ROOT / "tests" / "golden" / "models"
+FAMILIES = ["llama", "opt", "qwen2", "qwen3"]  # a golden model of each
 
 
 def main():
@@ -73,6 +76,31 @@ class CliTest(unittest.TestCase):
         self.assertIn(old, text, source)
         path = self.folder / pathlib.Path(source).name
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return path
+
+
+class GoldenModelTest(CliTest):
+    """Commands that read a text and write beside a model: small models of every family, copied, and token ids."""
+
+    def setUp(self):
+        super().setUp()
+        self.ids = self.folder / "prompt.ids"
+        self.ids.write_bytes(struct.pack("<200i", *[3 + i * i * 7 % 90 for i in range(200)]))
+
+    def model(self, family="llama"):
+        target = self.folder / family
+        shutil.copytree(GOLDEN / family, target)
+        return target
+
+    def experiment_of(self, model, policy):
+        """An experiment with that policy, on a machine that any host can play."""
+        path = self.folder / "experiment.yaml"
+        path.write_text(
+            f"platform: {TRACE / 'platform.yaml'}\nmodel: {model}\n"
+            f"workload: {{prompt_file: {self.ids}, prompt_tokens: 40, new_tokens: 4, batch: 1}}\n"
+            f"policy: {{{policy}}}\nseed: 1\nrepeat: 1\n",
+            encoding="utf-8",
+        )
         return path
 
 

@@ -5,11 +5,7 @@ import shutil
 import struct
 
 import support
-from support import ROOT, TRACE, CliTest
-
-PLATFORM = TRACE / "platform.yaml"  # a machine that any host can play
-GOLDEN = ROOT / "tests/golden/models"
-FAMILIES = ["llama", "opt", "qwen2", "qwen3"]
+from support import FAMILIES, GoldenModelTest
 
 
 def contents(path):
@@ -26,26 +22,9 @@ def contents(path):
     return tensors, metadata
 
 
-class FitSkewTest(CliTest):
-    def setUp(self):
-        super().setUp()
-        self.ids = self.folder / "prompt.ids"
-        self.ids.write_bytes(struct.pack("<200i", *[3 + i * i * 7 % 90 for i in range(200)]))
-
-    def model(self, family="llama"):
-        target = self.folder / family
-        shutil.copytree(GOLDEN / family, target)
-        return target
-
+class FitSkewTest(GoldenModelTest):
     def experiment(self, model):
-        path = self.folder / "experiment.yaml"
-        path.write_text(
-            f"platform: {PLATFORM}\nmodel: {model}\n"
-            f"workload: {{prompt_file: {self.ids}, prompt_tokens: 40, new_tokens: 4, batch: 1}}\n"
-            "policy: {preset: infinigen, budget_tokens: 16, whole_layers: 1}\nseed: 1\nrepeat: 1\n",
-            encoding="utf-8",
-        )
-        return path
+        return self.experiment_of(model, "preset: infinigen, budget_tokens: 16, whole_layers: 1")
 
     def fit(self, model, *more):
         return self.done("fit-skew", model, "--text", self.ids, "--tokens", 48, *more)

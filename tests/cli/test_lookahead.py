@@ -2,36 +2,14 @@
 
 import json
 import shutil
-import struct
 
 import support
-from support import ROOT, TRACE, CliTest
-
-PLATFORM = TRACE / "platform.yaml"  # a machine that any host can play
-GOLDEN = ROOT / "tests/golden/models"
-FAMILIES = ["llama", "opt", "qwen2", "qwen3"]
+from support import FAMILIES, GoldenModelTest
 
 
-class LookaheadTest(CliTest):
-    def setUp(self):
-        super().setUp()
-        self.ids = self.folder / "prompt.ids"
-        self.ids.write_bytes(struct.pack("<200i", *[3 + i * i * 7 % 90 for i in range(200)]))
-
-    def model(self, family="llama"):
-        target = self.folder / family
-        shutil.copytree(GOLDEN / family, target)
-        return target
-
+class LookaheadTest(GoldenModelTest):
     def experiment(self, model, policy):
-        path = self.folder / "experiment.yaml"
-        path.write_text(
-            f"platform: {PLATFORM}\nmodel: {model}\n"
-            f"workload: {{prompt_file: {self.ids}, prompt_tokens: 40, new_tokens: 4, batch: 1}}\n"
-            f"policy: {{preset: hybridgen, device_kv_tokens: 16, topk_ratio: 0.5, {policy}}}\nseed: 1\nrepeat: 1\n",
-            encoding="utf-8",
-        )
-        return path
+        return self.experiment_of(model, f"preset: hybridgen, device_kv_tokens: 16, topk_ratio: 0.5, {policy}")
 
     def fit(self, model, *more):
         return self.done("fit-lookahead", model, "--text", self.ids, "--tokens", 48, "--rank", 4, *more)

@@ -5,11 +5,10 @@ import shutil
 import struct
 
 import support
-from support import ROOT, TRACE, CliTest
+from support import GOLDEN, ROOT, TRACE, CliTest
 
 PLATFORM = TRACE / "platform.yaml"  # a machine that any host can play
 FAMILIES = ["llama", "llama3", "opt", "qwen2", "qwen3"]
-GOLDEN = ROOT / "tests/golden/models"
 
 
 class ModelTest(CliTest):
