@@ -152,10 +152,10 @@ TEST_F(AllRows, Fp16Kv_meanKlAtMostOneHundredThousandth) {
 TEST_F(AllRows, ChosenOneLayerAheadAndByKvGroup_equalFullAttentionToo) {
   for (const KvDtype dtype : {KvDtype::f32, KvDtype::f16}) {
     const Run full = run({"full-gpu", {}, {}, dtype});
-    for (const char* by : {"query head", "KV group", "best of KV group"}) {
+    for (const auto& [by, value] : {std::pair{"query head", 0}, {"KV group", 1}, {"best of KV group", 2}}) {
       PolicyChoice ahead = hybridgen(kPpmOne, dtype);
       ahead.parts["lookahead"] = "choose";
-      ahead.params["select_by"] = by[0] == 'q' ? 0 : by[0] == 'K' ? 1 : 2;
+      ahead.params["select_by"] = value;
       const Run chosen = run(ahead);
       const auto count = [&](OpKind kind) {
         const auto& ops = chosen.timeline.steps.back().ops;

@@ -235,6 +235,16 @@ TEST_F(Decisions, memory_plan_of_hybridgen_reserves_each_purpose) {
   EXPECT_EQ(policy.memory_plan().needed(tiny_.cxl), 0);
 }
 
+// One choice per KV head: 4 rows x 2 KV heads x (5 x 2 bytes and the logits of both its heads), and a margin
+// of each KV head and host token to work in.
+TEST_F(Decisions, memory_plan_of_one_choice_per_kv_group_reserves_its_rows_and_margins) {
+  const Policy policy =
+      test::make_policy(tiny_.machine, model_, {1, 10, 4}, "hybridgen",
+                        {{"device_kv_tokens", 4}, {"topk_ratio", 500'000}, {"select_by", 2}});
+  const Bytes host_work = 4 * (4 * 9 + 4 * 4 + 20 + 2 * 9);
+  EXPECT_EQ(policy.memory_plan().needed(tiny_.dram), 2 * 2 * 20 * 9 + 4 * 2 * (10 + 2 * 4) + host_work);
+}
+
 TEST_F(Decisions, memory_plan_of_a_budget_reserves_kept_rows_and_one_staged_prompt) {
   const Policy policy = test::make_policy(tiny_.machine, model_, {1, 10, 4}, "h2o", {{"budget_tokens", 6}});
   // As above; besides, 2 layers x 2 KV heads x 6 rows of position and mass, and the mass of 10 tokens per KV

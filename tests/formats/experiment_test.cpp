@@ -46,6 +46,9 @@ TEST(Experiment, schema_decides_which_parameters_there_are) {
       "e.yaml:6:28: policy.topk_ratio: belongs to select: top-k, but this policy has no select; remove it");
   EXPECT_EQ(said("preset: hybridgen, select: threshold, device_kv_tokens: 9, topk_ratio: 0.05"),
             "e.yaml:6:69: policy.topk_ratio: belongs to select: top-k, but select is threshold; remove it");
+  EXPECT_EQ(said("preset: hybridgen, select: threshold, device_kv_tokens: 9, select_by: kv-group-best"),
+            "e.yaml:6:80: policy.select_by: 'kv-group-best' is for select: top-k; valid here: query-head, "
+            "kv-group");
 }
 
 TEST(Experiment, parts_replace_those_of_the_preset) {
