@@ -62,6 +62,17 @@ bool asked_for(const std::string& system, const std::vector<std::string>& system
   return systems.empty() || std::find(systems.begin(), systems.end(), system) != systems.end();
 }
 
+// The named model, or where none is named made-up weights of SmolLM2-135M's shape.
+std::shared_ptr<const HostModel> model_of_tokens(const std::string& name) {
+  if (name.empty())
+    return dummy_host_model(read_model_yaml(kSmollm2Yaml, "smollm2-135m-instruct.yaml"), kSeed);
+  const ModelFiles files = find_model(name);
+  if (files.folder.empty())
+    throw NotAvailable("there are no weights of " + name +
+                       " here; give --model a folder that has them, or leave it out for made-up ones");
+  return load_host_model(files);
+}
+
 // One greedy run of a prompt of made-up ids, with the logits of every new token.
 template <class Make>
 GreedyRun greedy(const Machine& machine, const ModelShape& shape, const PresetEntry& preset,
@@ -188,15 +199,7 @@ std::vector<Measurement> BenchRuns::recorded() {
 }
 
 std::vector<Measurement> BenchRuns::tokens() const {
-  const ModelFiles files = options_.model.empty() ? ModelFiles{} : find_model(options_.model);
-  if (!options_.model.empty() && files.folder.empty()) {
-    throw NotAvailable("there are no weights of " + options_.model +
-                       " here; give --model a folder that has them, or leave it out for made-up ones");
-  }
-  const std::shared_ptr<const HostModel> model =
-      options_.model.empty()
-          ? dummy_host_model(read_model_yaml(kSmollm2Yaml, "smollm2-135m-instruct.yaml"), kSeed)
-          : load_host_model(files);
+  const std::shared_ptr<const HostModel> model = model_of_tokens(options_.model);
   const std::string weights = options_.model.empty() ? ", made-up weights" : "";
   const LocalLanes lanes{std::max(1, usable_cores() / 2), std::max(1, usable_cores() - usable_cores() / 2)};
   const Machine local = bare_local_machine(lanes, usable_memory());

@@ -17,8 +17,8 @@ class SelectPart {
   virtual ~SelectPart() = default;
   virtual SelectRule rule() const = 0;
   // Rows per query head among host_tokens, or per KV head where its query heads choose together: exact for
-  // `all` and `top-k`, the bound for `threshold`. At
-  // least 1, but 0 of a part with a keep_rule. A ratio replaces the part's own, where it has one.
+  // `all` and `top-k`, the bound for `threshold`. At least 1, but 0 of a part with a keep_rule. A ratio
+  // replaces the part's own, where it has one.
   virtual std::int64_t rows_per_head(Tokens host_tokens, std::optional<Ppm> ratio = {}) const = 0;
   virtual std::int64_t alpha_milli() const { return 0; }
   // How the tokens are chosen that stay on the device, of a part that says so (attention: budget); none: the

@@ -101,7 +101,7 @@ class RequestBuffers {
   float* group_margins = nullptr;      // [kv_heads][host_tokens], where the heads of a group choose together
   std::vector<std::uint32_t> scratch;  // of the selection, one part per thread
   Partial host_partial;
-  std::vector<float> partials;  // of the host's attention, one part per thread
+  std::vector<float> partials;  // one part per thread: of the host's attention, or of largest logits
 
   // Device side, the same.
   float* device_scores = nullptr;  // [query_heads][segment_tokens, or pool_slots where these are more]
